@@ -1,0 +1,43 @@
+"""Refuse answers that would render a broken project, and a folder that already holds something.
+
+Cookiecutter runs this before it writes; copier applies the same rules as validators, generated from
+the same `_validators` and `_reserved` of cookiecutter.json. Standard library only.
+"""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+CONTEXT = json.loads(r"""{{ cookiecutter | tojson }}""")
+
+
+def problems(context):
+    """Yield one sentence for each answer that breaks its rule, saying what to type instead."""
+    for name, (pattern, message) in context["_validators"].items():
+        value = context[name]
+        reserved, clash = context["_reserved"].get(name, ([], ""))
+        if not re.fullmatch(pattern, value):
+            yield f"{name} is {json.dumps(value, ensure_ascii=False)}: {message}."
+        elif value in reserved:
+            yield f"{name} is {json.dumps(value)}: it {clash.replace('{value}', value)}."
+
+
+def refuse(lines):
+    """Stop with the sentences last on the screen.
+
+    Cookiecutter prints a traceback of its own after a hook that fails, which would hide them, so
+    they go to the terminal framed and cookiecutter's own log lines stay short.
+    """
+    frame = "=" * 72
+    print("\n".join(["", frame, "Nothing was generated:", *(f"  - {line}" for line in lines), frame, ""]), file=sys.stderr, flush=True)
+    sys.exit(1)
+
+
+if __name__ == "__main__":
+    if any(Path.cwd().iterdir()):
+        # post_gen deletes what was not chosen; with `cookiecutter -f` that could be somebody's work.
+        refuse([f"{Path.cwd().name}/ is not empty. Choose another name or folder; to bring an existing project up to date run `copier update` in it."])
+    found = list(problems(CONTEXT))
+    if found:
+        refuse(found)

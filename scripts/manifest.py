@@ -1,0 +1,226 @@
+"""Generate what copier reads from the one manifest, cookiecutter.json.
+
+Writes `copier.yml` and the template of `.copier-answers.yml`; with `--check` writes nothing and exits
+1 when either is stale. Why each line is as it is: docs/explanation/decisions/0002-one-tree-two-engines.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+BODY = "{{cookiecutter.project_slug}}"
+# 9.15 is the first copier that accepts an undefined type by name; cookiecutter is always strict.
+MIN_COPIER_VERSION = "9.15.0"
+HEADER = "# Generated from cookiecutter.json by scripts/sync: change that file, not this one.\n"
+
+
+class ManifestError(Exception):
+    """Raised when cookiecutter.json contradicts itself; the text says what to change."""
+
+
+def load(root: Path = ROOT) -> dict[str, Any]:
+    """Return cookiecutter.json, checked for what would break one engine only."""
+    manifest = json.loads((root / "cookiecutter.json").read_text("utf-8"))
+    names = set(questions(manifest))
+    for feature in manifest["_features"]:
+        question, _, value = feature.partition("=")
+        if question not in names:
+            raise ManifestError(f"_features: {feature!r} is no question")
+        if value and value not in manifest[question]:
+            raise ManifestError(f"_features: {value!r} is no answer of {question!r}")
+    for section in ("_validators", "_reserved", "__prompts__"):
+        unknown = set(manifest[section]) - names
+        if unknown:
+            raise ManifestError(f"{section}: no such question: {', '.join(sorted(unknown))}")
+    known: set[str] = set()
+    for name in [*questions(manifest), *computed(manifest)]:
+        forward = {used for used in _names_used(manifest[name]) if used not in known}
+        if forward:
+            raise ManifestError(f"{name} uses {', '.join(sorted(forward))}, which must stand before it")
+        known.add(name)
+    return manifest
+
+
+def questions(manifest: dict[str, Any]) -> dict[str, Any]:
+    """Return the questions with their defaults or choices, in the order they are asked."""
+    return {name: value for name, value in manifest.items() if not name.startswith("_")}
+
+
+def computed(manifest: dict[str, Any]) -> dict[str, str]:
+    """Return the values computed from answers (`__name`), which nobody is asked for."""
+    return {n: v for n, v in manifest.items() if n.startswith("__") and isinstance(v, str)}
+
+
+def _names_used(template: Any) -> set[str]:
+    return set(re.findall(r"\bcookiecutter\.(\w+)", template)) if isinstance(template, str) else set()
+
+
+def _bare(template: Any) -> Any:
+    """Return a template without the `cookiecutter.` prefix, for use before that answer exists."""
+    return re.sub(r"\bcookiecutter\.", "", template) if isinstance(template, str) else template
+
+
+def _as_expression(template: str) -> str:
+    """Turn the text of a template into one Jinja expression: `{{ a }}_x` becomes `((a) ~ '_x')`."""
+    parts = [part for part in re.split(r"(\{\{.*?\}\})", template) if part]
+    joined = " ~ ".join(f"({p[2:-2].strip()})" if p.startswith("{{") else repr(p) for p in parts)
+    return f"({joined})"
+
+
+def _exclude_unchosen(feature: str, path: str) -> str:
+    """Return the `_exclude` entry that leaves out a path of a feature that is switched off.
+
+    `is defined`: on update copier renders the new template's excludes with the old answers
+    (copier#2482), so a question the old template lacked has to mean "keep".
+    """
+    question, _, value = feature.partition("=")
+    chosen = f"cookiecutter.{question} == '{value}'" if value else f"cookiecutter.{question}"
+    return f"{{% if cookiecutter.{question} is defined and not ({chosen}) %}}/{path}{{% endif %}}"
+
+
+def _feature_of(path: str, manifest: dict[str, Any]) -> str | None:
+    for feature, paths in manifest["_features"].items():
+        if any(path == p or path.startswith(f"{p}/") for p in paths):
+            return feature
+    return None
+
+
+def _exclude_owned(path: str, manifest: dict[str, Any]) -> str:
+    """Return the `_exclude` entry that keeps a deleted owned path from coming back.
+
+    It applies in the project itself (which has an answers file) and in copier's two temporary
+    renders (which have none), unless the path arrives with a feature or a release that the
+    project has not had yet.
+    """
+    had = []
+    feature = _feature_of(path, manifest)
+    if feature:
+        question, _, value = feature.partition("=")
+        last = f"_external_data.last.{question} | default(false)"
+        had.append(f"({last}) == '{value}'" if value else f"({last})")
+    if path in manifest["_ownership"]["since"]:
+        since = manifest["_ownership"]["since"][path]
+        had.append(f"(_external_data.last._layout | default(1)) >= {since}")
+    condition = "_copier_operation == 'update'"
+    if had:
+        # Built into copier; without it each temporary render would warn of a missing answers file.
+        in_project = "((_copier_conf.dst_path ~ '/.copier-answers.yml') | fileglob)"
+        condition += f" and (not {in_project} or ({' and '.join(had)}))"
+    return f"{{% if {condition} %}}/{path}{{% endif %}}"
+
+
+def _validator(name: str, manifest: dict[str, Any]) -> str | None:
+    if name not in manifest["_validators"]:
+        return None
+    pattern, message = manifest["_validators"][name]
+    anchored = json.dumps(rf"\A(?:{pattern})\Z", ensure_ascii=True)
+    text = f"{{% if not ({name} | regex_search({anchored})) %}}{message}"
+    if name in manifest["_reserved"]:
+        reserved, clash = manifest["_reserved"][name]
+        clash = clash.replace("{value}", "{{ " + name + " }}")
+        text += f"{{% elif {name} in {json.dumps(reserved)} %}}it {clash}"
+    return text + "{% endif %}"
+
+
+def _question(name: str, manifest: dict[str, Any]) -> dict[str, Any]:
+    default, prompt = manifest[name], manifest["__prompts__"][name]
+    if isinstance(default, list):
+        labels = {v: k for k, v in prompt.items() if k != "__prompt__"} if isinstance(prompt, dict) else {}
+        return {
+            "help": prompt["__prompt__"] if isinstance(prompt, dict) else prompt,
+            "type": "str",
+            "choices": labels or default,
+            "default": default[0],
+        }
+    entry = {
+        "help": prompt,
+        "type": "bool" if isinstance(default, bool) else "str",
+        "default": _bare(default),
+    }
+    validator = _validator(name, manifest)
+    return entry | ({"validator": validator} if validator else {})
+
+
+def copier_config(manifest: dict[str, Any]) -> dict[str, Any]:
+    """Return copier.yml as a mapping."""
+    owned = manifest["_ownership"]["owned"]
+    config: dict[str, Any] = {
+        "_min_copier_version": MIN_COPIER_VERSION,
+        "_subdirectory": f"{{% raw %}}{BODY}{{% endraw %}}",
+        "_templates_suffix": "",
+        "_envops": {**manifest["_jinja2_env_vars"], "undefined": "jinja2.StrictUndefined"},
+        "_external_data": {"last": ".copier-answers.yml"},
+        # A binary that a project replaced would silently be reverted, touched or not.
+        "_skip_if_exists": [*(f"/{path}" for path in owned), "*.png", "*.ico"],
+        "_exclude": [
+            *manifest["_junk"],
+            ".git",
+            *(_exclude_unchosen(f, p) for f, paths in manifest["_features"].items() for p in paths),
+            *(_exclude_owned(path, manifest) for path in owned),
+        ],
+    }
+    config |= {name: _question(name, manifest) for name in questions(manifest)}
+    pairs = [f"{name!r}: {name}" for name in [*questions(manifest), *computed(manifest)]]
+    pairs += [f"{key!r}: _copier_answers.{key} | default('')" for key in ("_commit", "_src_path")]
+    sets = "".join(
+        f"{{% set {name} = {_as_expression(_bare(value))} %}}" for name, value in computed(manifest).items()
+    )
+    mapping = "{{ {" + ", ".join(pairs) + "} | tojson }}"
+    config["cookiecutter"] = {"type": "json", "when": False, "default": sets + mapping}
+    return config
+
+
+def answers_template(manifest: dict[str, Any]) -> str:
+    """Return the template of `.copier-answers.yml`, the same bytes from both engines."""
+    lines = [
+        "# Managed by Slipway: what this project was rendered from. Change it with `copier update`.",
+        f"_layout: {manifest['_ownership']['layout']}",
+    ]
+    # Constant-width spelling keeps the two engines' first bytes alike; `tojson` is built into both.
+    keys = ["_commit", "_src_path", *questions(manifest)]
+    return "\n".join([*lines, *(f"{k}: {{{{ cookiecutter.{k} | tojson }}}}" for k in keys)]) + "\n"
+
+
+def generated(manifest: dict[str, Any]) -> dict[str, str]:
+    """Return the text of each generated file by its path."""
+    body = yaml.safe_dump(copier_config(manifest), sort_keys=False, allow_unicode=True, width=10**6)
+    return {
+        "copier.yml": HEADER + body,
+        f"{BODY}/.copier-answers.yml": answers_template(manifest),
+    }
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write the generated files, or with `--check` say which are stale."""
+    parser = argparse.ArgumentParser(prog="scripts/sync", description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a file is stale")
+    check = parser.parse_args(arguments).check
+    try:
+        files = generated(load())
+    except ManifestError as error:
+        print(f"cookiecutter.json: {error}", file=sys.stderr)
+        return 1
+    stale = [
+        name
+        for name, text in files.items()
+        if not (ROOT / name).is_file() or (ROOT / name).read_text("utf-8") != text
+    ]
+    for name in stale:
+        if check:
+            print(f"{name} is stale: run scripts/sync", file=sys.stderr)
+        else:
+            (ROOT / name).write_text(files[name], "utf-8", newline="\n")
+            print(f"wrote {name}")
+    return int(check and bool(stale))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,333 @@
+# Managed by Slipway: updates overwrite this file. To extend the service see AGENTS.md.
+"""Typed configuration, read from the environment, a secrets directory and, in development, `.env`.
+
+A project adds its own fields in `settings.py`, in a class that extends `PlatformSettings`. Every
+variable starts with the prefix of the project; a double underscore goes into a section, as in
+`PREFIX_SECURITY__ALLOWED_HOSTS=api.example.com,www.example.com`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, Field, SecretStr
+from pydantic_settings import (
+    BaseSettings,
+    NestedSecretsSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+ENV_PREFIX = "{{ cookiecutter.__env_prefix }}"
+
+Environment = Literal["development", "test", "staging", "production"]
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
+
+
+def _split(value: Any) -> Any:
+    """Split a comma-separated string; a JSON list is accepted too (pydantic-settings#732)."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        import json  # only for lists written as JSON
+
+        return json.loads(value)
+    return tuple(part for part in (item.strip() for item in value.split(",")) if part)
+
+
+CommaList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+"""A tuple of strings, written `a,b,c` in the environment."""
+
+
+class Section(BaseModel, frozen=True, extra="forbid"):
+    """A group of settings; a misspelt variable inside it is an error, not a silent default."""
+
+
+class ServerSettings(Section):
+    """Where and how the service listens."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 in a container.")
+    port: int = Field(8000, ge=1, le=65535, description="Port to listen on.")
+    workers: int = Field(1, ge=1, le=64, description="Worker processes.")
+    root_path: str = Field("", description="Path prefix that a proxy strips, such as /orders.")
+    shutdown_timeout_s: int = Field(20, ge=1, description="Seconds that open requests may finish in.")
+    docs_enabled: bool | None = Field(
+        None, description="Serve /docs and /openapi.json; by default everywhere but in production."
+    )
+
+
+class SecuritySettings(Section):
+    """What the security middleware allows."""
+
+    allowed_hosts: CommaList = Field(
+        (), description="Host names served; *.example.com covers subdomains. Required in production."
+    )
+    allowed_origins: CommaList = Field(
+        (), description="Browser origins that may call the API (CORS)."
+    )
+    allow_credentials: bool = Field(
+        False, description="Let those origins send cookies and authorization headers."
+    )
+    https_redirect: bool = Field(False, description="Redirect http:// to https://.")
+    hsts_max_age_s: int = Field(
+        63_072_000, ge=0, description="Strict-Transport-Security, in seconds; 0 leaves it out."
+    )
+    hsts_include_subdomains: bool = Field(True, description="Extend HSTS to subdomains.")
+    hsts_preload: bool = Field(False, description="Ask browsers to preload HSTS; hard to undo.")
+    content_security_policy: str = Field(
+        "default-src 'none'; frame-ancestors 'none'",
+        description="Policy of every response but the documentation pages, which have their own.",
+    )
+    ssrf_prevention: bool = Field(
+        True, description="Refuse query parameters that are URLs to private or metadata addresses."
+    )
+    max_body_bytes: int = Field(
+        1_048_576, ge=0, description="Largest request body in bytes; larger ones get 413."
+    )
+    trusted_proxies: CommaList = Field(
+        (),
+        description="Networks of your own proxies (10.0.0.0/8); only they may name the client.",
+    )
+
+
+class RateLimitSettings(Section):
+    """How often one client may call."""
+
+    enabled: bool = Field(True, description="Limit requests per client.")
+    algorithm: Literal["token-bucket", "fixed-window", "sliding-window"] = Field(
+        "token-bucket", description="token-bucket (GCRA), fixed-window or sliding-window."
+    )
+    requests_per_minute: int = Field(60, ge=1, description="Requests per minute and client.")
+    burst: int | None = Field(
+        None, ge=1, description="Requests that may come at once (token-bucket); default: the rate."
+    )
+    routes: dict[str, int] = Field(
+        default_factory=dict,
+        description='Own limits per minute for routes, as JSON: {"POST /orders": 10}.',
+    )
+    exempt_paths: CommaList = Field(
+        ("/health/",), description="Path prefixes that are never limited."
+    )
+    max_keys: int = Field(
+        100_000, ge=1_000, description="Clients remembered per process; the memory cap."
+    )
+    url: SecretStr | None = Field(
+        None, description="valkey:// or redis:// URL to share limits between processes."
+    )
+    on_store_failure: Literal["local", "allow", "deny"] = Field(
+        "local", description="When that server is down: count locally, allow all, or deny all."
+    )
+
+
+class SentrySettings(Section):
+    """Error tracking; off without a DSN."""
+
+    dsn: SecretStr | None = Field(None, description="Where events go; empty switches Sentry off.")
+    traces_sample_rate: float = Field(
+        0.1, ge=0, le=1, description="Share of requests recorded as transactions."
+    )
+    release: str | None = Field(None, description="Release name; by default name@version.")
+
+
+class HttpClientSettings(Section):
+    """How the service calls others."""
+
+    connect_timeout_s: float = Field(3.0, gt=0, description="Seconds to connect.")
+    read_timeout_s: float = Field(10.0, gt=0, description="Seconds without a byte.")
+    total_timeout_s: float = Field(30.0, gt=0, description="Seconds for a call, retries included.")
+    max_connections: int = Field(100, ge=1, description="Open connections.")
+    max_retries: int = Field(2, ge=0, le=10, description="Retries of a call that is safe to repeat.")
+    retry_budget: float = Field(
+        0.2, ge=0, le=1, description="Retries allowed per call, on average, so outages don't double."
+    )
+    breaker_failures: int = Field(
+        5, ge=1, description="Failures in a row that open a host's circuit breaker."
+    )
+    breaker_reset_s: float = Field(30.0, gt=0, description="Seconds before an open one tries again.")
+    max_response_bytes: int = Field(10_485_760, ge=1, description="Largest response body in bytes.")
+    allowed_internal_hosts: CommaList = Field(
+        (),
+        description="Hosts or networks inside your network that may be called (the SSRF allow-list).",
+    )
+
+
+class HealthSettings(Section):
+    """How the readiness probe behaves."""
+
+    check_timeout_s: float = Field(2.0, gt=0, description="Seconds each check may take.")
+    cache_s: float = Field(1.0, ge=0, description="Seconds that a readiness result is reused.")
+    external_service_url: str | None = Field(
+        None, description="URL that must answer for the service to be ready."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class InsecureSetting:
+    """One setting that must not go to production.
+
+    Attributes:
+        variable: The environment variable to change.
+        problem: What is wrong with its value.
+        fix: What to set instead.
+    """
+
+    variable: str
+    problem: str
+    fix: str
+
+
+class InsecureSettingsError(ValueError):
+    """Raised when a production service would start insecurely; the text names every fix."""
+
+    def __init__(self, problems: list[InsecureSetting]) -> None:
+        self.problems = problems
+        lines = [f"  {p.variable}: {p.problem}. {p.fix}" for p in problems]
+        super().__init__("refusing to start with insecure settings:\n" + "\n".join(lines))
+
+
+class PlatformSettings(BaseSettings):
+    """Settings that every service has; a project's own extend this class in `settings.py`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX,
+        env_nested_delimiter="__",
+        env_ignore_empty=True,
+        case_sensitive=False,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+        validate_default=False,
+        secrets_dir_missing="ok",
+    )
+
+    environment: Environment = Field(
+        "development", description="development, test, staging or production."
+    )
+    debug: bool = Field(False, description="Show internals in error responses; never in production.")
+    log_level: LogLevel = Field("INFO", description="Lowest level that is written.")
+    json_logs: bool = Field(
+        default_factory=lambda data: data.get("environment") in {"staging", "production"},
+        description="One JSON object per line; by default in staging and production.",
+    )
+    include_timestamp: bool = Field(True, description="Put a time stamp on each log line.")
+    log_redact_keys: CommaList = Field(
+        (), description="More keys whose values never reach a log or Sentry."
+    )
+    server: ServerSettings = ServerSettings()
+    security: SecuritySettings = SecuritySettings()
+    rate_limit: RateLimitSettings = RateLimitSettings()
+    sentry: SentrySettings = SentrySettings()
+    http_client: HttpClientSettings = HttpClientSettings()
+    health: HealthSettings = HealthSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read arguments, the environment, the secrets directory and, in development, `.env`."""
+        from pydantic_settings import DotEnvSettingsSource
+
+        secrets = NestedSecretsSettingsSource(
+            file_secret_settings,
+            secrets_dir=os.environ.get(f"{ENV_PREFIX}SECRETS_DIR", "/run/secrets"),
+            secrets_nested_delimiter="__",
+        )
+        sources: tuple[PydanticBaseSettingsSource, ...] = (init_settings, env_settings, secrets)
+        environment = os.environ.get(f"{ENV_PREFIX}ENVIRONMENT", "development").lower()
+        if environment == "development" and Path(".env").is_file():
+            sources += (DotEnvSettingsSource(settings_cls, env_file=".env"),)
+        return sources
+
+    @property
+    def is_production(self) -> bool:
+        """Whether the strict rules apply: in production and in staging, which rehearses it."""
+        return self.environment in {"production", "staging"}
+
+    @property
+    def docs_enabled(self) -> bool:
+        """Whether the documentation pages are served."""
+        chosen = self.server.docs_enabled
+        return self.environment != "production" if chosen is None else chosen
+
+    def insecure_settings(self) -> Iterator[InsecureSetting]:
+        """Yield what must be changed before these settings go to production.
+
+        A project adds rules of its own by overriding this and yielding from `super()` first.
+        """
+        security = self.security
+        if self.debug:
+            yield InsecureSetting(
+                f"{ENV_PREFIX}DEBUG",
+                "debug shows internals to every caller",
+                "Unset it or set it to false.",
+            )
+        if self.log_level == "DEBUG":
+            yield InsecureSetting(
+                f"{ENV_PREFIX}LOG_LEVEL",
+                "DEBUG writes more than a production log should hold",
+                "Set it to INFO or higher.",
+            )
+        if not security.allowed_hosts or "*" in security.allowed_hosts:
+            yield InsecureSetting(
+                f"{ENV_PREFIX}SECURITY__ALLOWED_HOSTS",
+                "any Host header is accepted",
+                "List the names that the service answers to, as in api.example.com.",
+            )
+        if "*" in security.allowed_origins:
+            yield InsecureSetting(
+                f"{ENV_PREFIX}SECURITY__ALLOWED_ORIGINS",
+                "every web site may call the API from a browser"
+                + (" with the user's credentials" if security.allow_credentials else ""),
+                "List the origins, as in https://app.example.com.",
+            )
+        for origin in security.allowed_origins:
+            if origin.startswith("http://"):
+                yield InsecureSetting(
+                    f"{ENV_PREFIX}SECURITY__ALLOWED_ORIGINS",
+                    f"{origin} is not encrypted",
+                    "Use its https:// form.",
+                )
+        if security.hsts_max_age_s == 0:
+            yield InsecureSetting(
+                f"{ENV_PREFIX}SECURITY__HSTS_MAX_AGE_S",
+                "browsers may fall back to plain HTTP",
+                "Unset it, or set at least 31536000 (one year).",
+            )
+        if security.max_body_bytes == 0:
+            yield InsecureSetting(
+                f"{ENV_PREFIX}SECURITY__MAX_BODY_BYTES",
+                "request bodies have no limit",
+                "Set the largest body that the service expects, in bytes.",
+            )
+        if {"0.0.0.0/0", "::/0", "*"} & set(security.trusted_proxies):
+            yield InsecureSetting(
+                f"{ENV_PREFIX}SECURITY__TRUSTED_PROXIES",
+                "any client may claim any address",
+                "List the networks of your own proxies only.",
+            )
+        if not self.rate_limit.enabled:
+            yield InsecureSetting(
+                f"{ENV_PREFIX}RATE_LIMIT__ENABLED",
+                "clients are not limited",
+                "Unset it; raise RATE_LIMIT__REQUESTS_PER_MINUTE instead.",
+            )
+
+    def require_secure(self) -> None:
+        """Refuse to go on when a production or staging service would start insecurely.
+
+        Raises:
+            InsecureSettingsError: Naming each variable and its fix.
+        """
+        problems = list(self.insecure_settings()) if self.is_production else []
+        if problems:
+            raise InsecureSettingsError(problems)

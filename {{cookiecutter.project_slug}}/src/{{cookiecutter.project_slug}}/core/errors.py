@@ -1,0 +1,147 @@
+# Managed by Slipway: updates overwrite this file. To extend the service see AGENTS.md.
+"""Every HTTP error is a problem document (RFC 9457), whoever raised it.
+
+A domain's errors extend `ServiceError` beside the code that raises them, and carry their status.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+import orjson
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from ..utils.context import request_id
+
+PROBLEM_JSON = "application/problem+json"
+
+
+class ServiceError(Exception):
+    """Base of the errors that a caller is told about.
+
+    Attributes:
+        status: HTTP status code.
+        title: Short and the same for every error of the class.
+        type: URI that names the kind of problem; `about:blank` means the status says it all.
+        detail: What happened this time; shown to the caller, so never an internal.
+        headers: Response headers to add, such as `Retry-After`.
+        extensions: More members of the problem document.
+    """
+
+    status: ClassVar[int] = 500
+    title: ClassVar[str] = "Internal Server Error"
+    type: ClassVar[str] = "about:blank"
+
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        **extensions: Any,
+    ) -> None:
+        super().__init__(detail or self.title)
+        self.detail = detail
+        self.headers = dict(headers or {})
+        self.extensions = extensions
+
+
+class NotFoundError(ServiceError):
+    """The thing asked for does not exist, or the caller may not know that it does."""
+
+    status = 404
+    title = "Not Found"
+
+
+class ConflictError(ServiceError):
+    """The request contradicts the present state."""
+
+    status = 409
+    title = "Conflict"
+
+
+def problem_body(
+    status: int,
+    *,
+    title: str | None = None,
+    detail: str | None = None,
+    type_: str = "about:blank",
+    **extensions: Any,
+) -> bytes:
+    """Return a problem document (RFC 9457 section 3) as UTF-8 JSON.
+
+    The id of the request goes in, so that a user's report can be found in the logs.
+    """
+    try:
+        phrase = HTTPStatus(status).phrase
+    except ValueError:
+        phrase = "Error"
+    document: dict[str, Any] = {"type": type_, "title": title or phrase, "status": status}
+    if detail:
+        document["detail"] = detail
+    current = request_id()
+    if current:
+        document["request_id"] = current
+    document.update(extensions)
+    return orjson.dumps(document, default=str)
+
+
+def problem_response(status: int, *, headers: Mapping[str, str] | None = None, **members: Any) -> Response:
+    """Return a response that holds a problem document; arguments as in `problem_body`."""
+    return Response(
+        problem_body(status, **members), status, headers=dict(headers or {}), media_type=PROBLEM_JSON
+    )
+
+
+def _pointer(location: Sequence[int | str]) -> str:
+    """Return a JSON pointer (RFC 6901) for where a validation error is; `#/query/limit`."""
+    parts = (str(part).replace("~", "~0").replace("/", "~1") for part in location)
+    return "#/" + "/".join(parts)
+
+
+async def _on_service_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, ServiceError)
+    return problem_response(
+        error.status,
+        title=error.title,
+        detail=error.detail,
+        type_=error.type,
+        headers=error.headers,
+        **error.extensions,
+    )
+
+
+async def _on_http_exception(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code < 200 or error.status_code in {204, 205, 304}:
+        return Response(status_code=error.status_code, headers=error.headers)
+    detail = error.detail if isinstance(error.detail, str) else None
+    extensions = error.detail if isinstance(error.detail, dict) else {}
+    phrase = HTTPStatus(error.status_code).phrase if error.status_code in HTTPStatus else None
+    return problem_response(
+        error.status_code,
+        detail=None if detail == phrase else detail,
+        headers=error.headers,
+        **{k: v for k, v in extensions.items() if k not in {"status", "title", "detail", "headers"}},
+    )
+
+
+async def _on_validation_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    # What the caller sent is not repeated: it can be a secret, or somebody else's markup.
+    errors = [{"pointer": _pointer(e["loc"]), "detail": e["msg"]} for e in error.errors()]
+    return problem_response(422, detail="The request is not valid.", errors=errors)
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Answer every error that reaches FastAPI with a problem document.
+
+    What nobody expected (a bare exception) is answered by the outermost middleware, which logs it
+    and tells the caller no more than its request id.
+    """
+    app.add_exception_handler(ServiceError, _on_service_error)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(RequestValidationError, _on_validation_error)
