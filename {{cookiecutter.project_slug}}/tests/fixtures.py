@@ -1,2 +1,70 @@
 # Managed by Slipway: updates overwrite this file. To extend the service see AGENTS.md.
 """Fixtures that every test can ask for; a project's own go into `conftest.py`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+
+from {{ cookiecutter.project_slug }}.core.app import build_app
+from {{ cookiecutter.project_slug }}.core.config import ENV_PREFIX
+from {{ cookiecutter.project_slug }}.main import create_app
+from {{ cookiecutter.project_slug }}.settings import Settings
+
+MakeApp = Callable[..., FastAPI]
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Run async tests on asyncio, which the server uses."""
+    return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Keep the developer's own variables out of the tests."""
+    for name in list(os.environ):
+        if name.upper().startswith(ENV_PREFIX):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv(f"{ENV_PREFIX}ENVIRONMENT", "test")
+    # High enough that no test meets it by accident.
+    monkeypatch.setenv(f"{ENV_PREFIX}RATE_LIMIT__REQUESTS_PER_MINUTE", "1000000")
+    yield
+
+
+@pytest.fixture
+def settings() -> Settings:
+    """Settings of a test: the defaults, with a rate limit that no test meets by accident."""
+    return Settings()
+
+
+@pytest.fixture
+def make_app(settings: Settings) -> MakeApp:
+    """A function that builds an application; keywords as for `build_app`."""
+
+    def make(own: Settings | None = None, **parts: Any) -> FastAPI:
+        return build_app(own or settings, **parts)
+
+    return make
+
+
+@pytest.fixture
+def app() -> FastAPI:
+    """The project's own application, as `main` builds it."""
+    return create_app()
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client of the project's own application, started and stopped around the test."""
+    transport = httpx2.ASGITransport(app=app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx2.AsyncClient(transport=transport, base_url="http://testserver") as client,
+    ):
+        yield client

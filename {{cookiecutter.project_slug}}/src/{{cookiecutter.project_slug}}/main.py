@@ -1,7 +1,15 @@
 """The application: add routers, lifespans and checks here."""
 
+from fastapi import FastAPI
+
 from .core.app import build_app
 from .orders import router as orders
 from .settings import Settings
 
-app = build_app(Settings(), routers=[orders])
+
+def create_app() -> FastAPI:
+    """Return a new application; tests make one each."""
+    return build_app(Settings(), routers=[orders])
+
+
+app = create_app()

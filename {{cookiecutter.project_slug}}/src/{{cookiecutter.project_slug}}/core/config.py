@@ -8,6 +8,7 @@ variable starts with the prefix of the project; a double underscore goes into a 
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, Field, SecretStr
 from pydantic_settings import (
     BaseSettings,
+    DotEnvSettingsSource,
     NestedSecretsSettingsSource,
     NoDecode,
     PydanticBaseSettingsSource,
@@ -34,9 +36,11 @@ def _split(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     if value.lstrip().startswith("["):
-        import json  # only for lists written as JSON
-
-        return json.loads(value)
+        try:
+            return tuple(json.loads(value))
+        except ValueError:
+            message = "write a comma-separated list (a,b,c) or a JSON list of strings"
+            raise ValueError(message) from None
     return tuple(part for part in (item.strip() for item in value.split(",")) if part)
 
 
@@ -208,6 +212,7 @@ class PlatformSettings(BaseSettings):
     environment: Environment = Field(
         "development", description="development, test, staging or production."
     )
+    app_name: str = Field("Service", description="Name shown in the documentation and in Sentry.")
     debug: bool = Field(False, description="Show internals in error responses; never in production.")
     log_level: LogLevel = Field("INFO", description="Lowest level that is written.")
     json_logs: bool = Field(
@@ -235,8 +240,6 @@ class PlatformSettings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Read arguments, the environment, the secrets directory and, in development, `.env`."""
-        from pydantic_settings import DotEnvSettingsSource
-
         secrets = NestedSecretsSettingsSource(
             file_secret_settings,
             secrets_dir=os.environ.get(f"{ENV_PREFIX}SECRETS_DIR", "/run/secrets"),
