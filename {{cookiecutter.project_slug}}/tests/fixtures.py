@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import httpx2
@@ -16,7 +17,7 @@ from {{ cookiecutter.project_slug }}.core.config import ENV_PREFIX
 from {{ cookiecutter.project_slug }}.main import create_app
 from {{ cookiecutter.project_slug }}.settings import Settings
 
-MakeApp = Callable[..., FastAPI]
+Serve = Callable[..., AbstractAsyncContextManager[httpx2.AsyncClient]]
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +27,7 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the developer's own variables out of the tests."""
     for name in list(os.environ):
         if name.upper().startswith(ENV_PREFIX):
@@ -34,7 +35,6 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv(f"{ENV_PREFIX}ENVIRONMENT", "test")
     # High enough that no test meets it by accident.
     monkeypatch.setenv(f"{ENV_PREFIX}RATE_LIMIT__REQUESTS_PER_MINUTE", "1000000")
-    yield
 
 
 @pytest.fixture
@@ -43,14 +43,29 @@ def settings() -> Settings:
     return Settings()
 
 
+@asynccontextmanager
+async def _running(app: FastAPI) -> AsyncIterator[httpx2.AsyncClient]:
+    transport = httpx2.ASGITransport(app=app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx2.AsyncClient(transport=transport, base_url="http://testserver") as client,
+    ):
+        yield client
+
+
 @pytest.fixture
-def make_app(settings: Settings) -> MakeApp:
-    """A function that builds an application; keywords as for `build_app`."""
+def serve() -> Serve:
+    """A function that builds and starts an application and yields a client of it.
 
-    def make(own: Settings | None = None, **parts: Any) -> FastAPI:
-        return build_app(own or settings, **parts)
+    Keywords are those of `build_app`; any other is a setting.
+    """
 
-    return make
+    def start(**keywords: Any) -> AbstractAsyncContextManager[httpx2.AsyncClient]:
+        names = ("routers", "lifespans", "checks", "rate_limit_key")
+        parts = {name: keywords.pop(name) for name in names if name in keywords}
+        return _running(build_app(Settings(**keywords), **parts))
+
+    return start
 
 
 @pytest.fixture
@@ -62,9 +77,5 @@ def app() -> FastAPI:
 @pytest.fixture
 async def client(app: FastAPI) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of the project's own application, started and stopped around the test."""
-    transport = httpx2.ASGITransport(app=app)
-    async with (
-        app.router.lifespan_context(app),
-        httpx2.AsyncClient(transport=transport, base_url="http://testserver") as client,
-    ):
+    async with _running(app) as client:
         yield client

@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field, SecretStr
 from pydantic_settings import (
@@ -209,10 +209,12 @@ class PlatformSettings(BaseSettings):
         secrets_dir_missing="ok",
     )
 
+    app_name: ClassVar[str] = "Service"
+    """Name shown in the documentation; not configurable, a project's class sets it."""
+
     environment: Environment = Field(
         "development", description="development, test, staging or production."
     )
-    app_name: str = Field("Service", description="Name shown in the documentation and in Sentry.")
     debug: bool = Field(False, description="Show internals in error responses; never in production.")
     log_level: LogLevel = Field("INFO", description="Lowest level that is written.")
     json_logs: bool = Field(

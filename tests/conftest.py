@@ -1,0 +1,168 @@
+"""Fixtures shared by the tests of the template; what each does stands in its docstring."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any, Protocol
+
+import processes
+import pytest
+from combinations import combinations, head_commit, load_manifest, suites
+from rendering import Renderer, copy_project, copy_template, share_bytecode, slug_of
+
+HOME_VARIABLE = "SLIPWAY_TESTS_HOME"
+share_bytecode()
+
+
+class RunIn(Protocol):
+    """`processes.run_in`, as the type of its fixture."""
+
+    def __call__(
+        self,
+        folder: Path,
+        *argv: str | Path,
+        check: bool = True,
+        timeout: float = 120,
+        online: bool = False,
+        stdin: str | None = None,
+        **environment: str,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a program in a folder."""
+
+
+def _keep_what_is_not_ours() -> None:
+    """Name what lives in the real home and is only read or shared, before that home goes away."""
+    home = Path.home()
+    caches = Path(os.environ.get("XDG_CACHE_HOME", home / ".cache"))
+    shared = {
+        "UV_CACHE_DIR": caches / "uv",
+        "PLAYWRIGHT_BROWSERS_PATH": caches / "ms-playwright",
+        "PYENV_ROOT": home / ".pyenv",
+        "PIP_CONFIG_FILE": home / ".config/pip/pip.conf",
+        "UV_CONFIG_FILE": home / ".config/uv/uv.toml",
+    }
+    for name, path in shared.items():
+        if path.exists():
+            os.environ.setdefault(name, str(path))
+
+
+def _move_home() -> str:
+    """Put the home, and with it every engine's settings and caches, into a temporary folder."""
+    _keep_what_is_not_ours()
+    home = Path(tempfile.mkdtemp(prefix="slipway-tests-"))
+    identity = "[user]\n\tname = Tests\n\temail = tests@example.com\n"
+    more = "[init]\n\tdefaultBranch = main\n[gc]\n\tauto = 0\n[safe]\n\tdirectory = *\n"
+    (home / ".gitconfig").write_text(identity + more)
+    (home / "copier.yml").write_text("{}\n")
+    for name in [n for n in os.environ if n.startswith("GIT_") and n != "GIT_SSL_CAINFO"]:
+        del os.environ[name]
+    os.environ |= {
+        HOME_VARIABLE: str(home),
+        "HOME": str(home),
+        "XDG_CACHE_HOME": str(home / "cache"),
+        "XDG_CONFIG_HOME": str(home / "config"),
+        "XDG_DATA_HOME": str(home / "data"),
+        "COPIER_SETTINGS_PATH": str(home / "copier.yml"),
+        "PRE_COMMIT_HOME": str(home / "pre-commit"),
+        "MYPY_CACHE_DIR": str(home / "mypy"),
+        "GIT_CONFIG_NOSYSTEM": "1",
+    }
+    os.environ.pop("COOKIECUTTER_CONFIG", None)
+    return str(home)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--all`."""
+    parser.addoption("--all", action="store_true", help="run the rendered suite of every combination")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """With several workers, keep the tests of a combination on one: it has the renders."""
+    if getattr(config.option, "numprocesses", None) and config.option.dist == "no":
+        config.option.dist = "loadgroup"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Move the home before anything imports an engine; workers share the controller's."""
+    if HOME_VARIABLE not in os.environ:
+        home = _move_home()
+        config.add_cleanup(lambda: shutil.rmtree(home, ignore_errors=True))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test once per combination (`combination`), or per one whose suite runs (`suite_combination`)."""
+    named = combinations(load_manifest())
+    if "combination" in metafunc.fixturenames:
+        metafunc.parametrize("combination", named.values(), ids=named.keys())
+    if "suite_combination" in metafunc.fixturenames:
+        chosen = suites(named, head_commit(), run_all=metafunc.config.getoption("--all"))
+        metafunc.parametrize("suite_combination", chosen.values(), ids=chosen.keys())
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the first signal first, and tie each combination to one worker."""
+    for item in items:
+        callspec = getattr(item, "callspec", None)
+        if callspec and "combination" in callspec.params:
+            item.add_marker(pytest.mark.xdist_group(callspec.id))
+    items.sort(key=lambda item: "fast" not in item.keywords)
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a clean, committed, tagged copy of the working tree: what users get."""
+    return copy_template(tmp_path_factory.mktemp("template") / "slipway")
+
+
+@pytest.fixture(scope="session")
+def render(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Renderer:
+    """Return `render(engine, **answers) -> Path`: rendered once per answers, treat as read-only."""
+    return Renderer(template, tmp_path_factory.mktemp("renders"))
+
+
+@pytest.fixture(scope="session")
+def default_project(render: Renderer) -> Path:
+    """Return a project with the default answers. Read-only; a test that writes takes `project_copy`."""
+    return render("cookiecutter")
+
+
+@pytest.fixture
+def project_copy(default_project: Path, tmp_path: Path) -> Path:
+    """Return a project with the default answers that the test may change."""
+    return copy_project(default_project, tmp_path / slug_of(default_project))
+
+
+@pytest.fixture(scope="session")
+def run_in() -> RunIn:
+    """Return `run_in(project, *argv, **env)`; see `processes.run_in`."""
+    return processes.run_in
+
+
+@pytest.fixture(scope="session")
+def uv() -> str:
+    """Return the path of uv."""
+    return processes.find_uv()
+
+
+@pytest.fixture(scope="session")
+def manifest() -> dict[str, Any]:
+    """Return cookiecutter.json as a mapping."""
+    return load_manifest()
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say which interpreters did not run anything; test_interpreters.py records what did."""
+    lines = [
+        value
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        for name, value in getattr(report, "user_properties", ())
+        if name == "interpreters"
+    ]
+    for line in dict.fromkeys(lines):
+        terminalreporter.write_line(line)

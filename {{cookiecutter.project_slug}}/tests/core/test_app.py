@@ -1,0 +1,89 @@
+# Managed by Slipway: updates overwrite this file. To extend the service see AGENTS.md.
+"""The composition of a service."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from fastapi import APIRouter, FastAPI
+
+from {{ cookiecutter.project_slug }}.api.health import HealthCheck
+from {{ cookiecutter.project_slug }}.core.app import build_app
+from {{ cookiecutter.project_slug }}.core.config import InsecureSettingsError
+from {{ cookiecutter.project_slug }}.settings import Settings
+
+pytestmark = pytest.mark.anyio
+router = APIRouter()
+
+
+@router.get("/hello")
+async def hello() -> str:
+    return "hello"
+
+
+def test_an_insecure_production_service_is_not_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InsecureSettingsError):
+        build_app(Settings(environment="production"))
+
+
+async def test_a_projects_router_answers_with_the_platforms_headers(serve) -> None:
+    async with serve(routers=[router]) as api:
+        answer = await api.get("/hello")
+        assert answer.json() == "hello"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["x-request-id"]
+
+
+async def test_lifespans_open_in_order_and_close_in_reverse(serve) -> None:
+    events: list[str] = []
+
+    def part(name: str):
+        @asynccontextmanager
+        async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+            events.append(f"open {name}")
+            yield
+            events.append(f"close {name}")
+
+        return lifespan
+
+    async with serve(lifespans=[part("a"), part("b")]):
+        assert events == ["open a", "open b"]
+    assert events[2:] == ["close b", "close a"]
+
+
+async def test_a_projects_check_decides_readiness(serve) -> None:
+    async def broken() -> bool:
+        return False
+
+    async with serve(checks=[HealthCheck("warehouse", broken)]) as api:
+        assert (await api.get("/health/ready")).status_code == 503
+        assert (await api.get("/health/live")).status_code == 200
+
+
+async def test_requests_are_counted_by_the_projects_key(serve) -> None:
+    def by_tenant(scope) -> str | None:
+        return dict(scope["headers"]).get(b"x-tenant", b"").decode() or None
+
+    limit = dict(rate_limit=dict(requests_per_minute=1), routers=[router], rate_limit_key=by_tenant)
+    async with serve(**limit) as api:
+        assert (await api.get("/hello", headers=dict([("x-tenant", "a")]))).status_code == 200
+        assert (await api.get("/hello", headers=dict([("x-tenant", "b")]))).status_code == 200
+        assert (await api.get("/hello", headers=dict([("x-tenant", "a")]))).status_code == 429
+
+
+async def test_the_description_carries_the_name_of_the_service(serve) -> None:
+    async with serve() as api:
+        assert (await api.get("/openapi.json")).json()["info"]["title"] == Settings.app_name
+
+
+def test_importing_the_application_imports_nothing_heavy() -> None:
+    """Rich, Typer, Sentry, the HTTP client and Redis cost more than all the rest: until used, no."""
+    heavy = ("rich", "typer", "sentry_sdk", "httpx2", "redis", "celery", "taskiq", "sqlalchemy")
+    name = build_app.__module__.partition(".")[0]
+    code = f"import sys, {name}.main; print(*[m for m in {heavy!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
