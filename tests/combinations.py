@@ -1,7 +1,5 @@
 """Which answers the tests render: computed from the manifest, so a new question cannot be forgotten."""
 
-from __future__ import annotations
-
 import itertools
 import json
 import random
@@ -66,7 +64,11 @@ def label(answers: Answers, manifest: dict[str, Any]) -> str:
     """Return the stable name of a combination: how it differs from the default."""
     usual = defaults(manifest)
     different = [
-        (("" if value else "no-") + name.removeprefix("include_") if isinstance(value, bool) else f"{name}={value}")
+        (
+            ("" if value else "no-") + name.removeprefix("include_")
+            if isinstance(value, bool)
+            else f"{name}={value}"
+        )
         for name, value in answers.items()
         if value != usual[name]
     ]
@@ -88,7 +90,9 @@ def combinations(manifest: dict[str, Any]) -> dict[str, Answers]:
     return named
 
 
-def uncovered_pairs(manifest: dict[str, Any], chosen: list[Answers]) -> set[tuple[tuple[str, Any], ...]]:
+def uncovered_pairs(
+    manifest: dict[str, Any], chosen: list[Answers]
+) -> set[tuple[tuple[str, Any], ...]]:
     """Return the pairs of answers that no chosen combination holds."""
     every = [
         tuple(zip(names, picked, strict=True))
@@ -117,5 +121,7 @@ def suites(named: dict[str, Answers], seed: str, *, run_all: bool = False) -> di
         return named
     rest = [name for name in named if name not in ALWAYS]
     turn = random.Random(seed).sample(rest, min(ROTATING, len(rest)))
-    fixed = [name for name in ALWAYS if name in named]  # all-on is the default while all is on by default
+    fixed = [
+        name for name in ALWAYS if name in named
+    ]  # all-on is the default while all is on by default
     return {name: named[name] for name in [*fixed, *turn]}

@@ -1,13 +1,10 @@
 """Fixtures shared by the tests of the template; what each does stands in its docstring."""
 
-from __future__ import annotations
-
 import os
 import shutil
-import subprocess
 import tempfile
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import processes
 import pytest
@@ -16,22 +13,6 @@ from rendering import Renderer, copy_project, copy_template, share_bytecode, slu
 
 HOME_VARIABLE = "SLIPWAY_TESTS_HOME"
 share_bytecode()
-
-
-class RunIn(Protocol):
-    """`processes.run_in`, as the type of its fixture."""
-
-    def __call__(
-        self,
-        folder: Path,
-        *argv: str | Path,
-        check: bool = True,
-        timeout: float = 120,
-        online: bool = False,
-        stdin: str | None = None,
-        **environment: str,
-    ) -> subprocess.CompletedProcess[str]:
-        """Run a program in a folder."""
 
 
 def _keep_what_is_not_ours() -> None:
@@ -77,14 +58,9 @@ def _move_home() -> str:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add `--all`."""
-    parser.addoption("--all", action="store_true", help="run the rendered suite of every combination")
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_cmdline_main(config: pytest.Config) -> None:
-    """With several workers, keep the tests of a combination on one: it has the renders."""
-    if getattr(config.option, "numprocesses", None) and config.option.dist == "no":
-        config.option.dist = "loadgroup"
+    parser.addoption(
+        "--all", action="store_true", help="run the rendered suite of every combination"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -105,12 +81,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the first signal first, and tie each combination to one worker."""
+    """Keep the tests of a combination on one worker: it has the renders."""
     for item in items:
         callspec = getattr(item, "callspec", None)
         if callspec and "combination" in callspec.params:
             item.add_marker(pytest.mark.xdist_group(callspec.id))
-    items.sort(key=lambda item: "fast" not in item.keywords)
 
 
 @pytest.fixture(scope="session")
@@ -138,7 +113,7 @@ def project_copy(default_project: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def run_in() -> RunIn:
+def run_in() -> processes.RunIn:
     """Return `run_in(project, *argv, **env)`; see `processes.run_in`."""
     return processes.run_in
 

@@ -1,17 +1,42 @@
 """Run the programs of a rendered project in a clean environment, bounded in time."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
-KEPT = ("HOME", "LANG", "TMPDIR", "SYSTEMROOT", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME")
-ONLINE = ("UV_", "PIP_", "SSL_", "REQUESTS_", "CURL_", "PYENV_", "HTTP_", "HTTPS_", "NO_PROXY", "http_", "https_", "no_proxy")
+KEPT = (
+    "HOME",
+    "LANG",
+    "TMPDIR",
+    "SYSTEMROOT",
+    "XDG_CACHE_HOME",
+    "XDG_CONFIG_HOME",
+    "XDG_DATA_HOME",
+)
+ONLINE = (
+    "UV_",
+    "PIP_",
+    "SSL_",
+    "REQUESTS_",
+    "CURL_",
+    "PYENV_",
+    "HTTP_",
+    "HTTPS_",
+    "NO_PROXY",
+    "http_",
+    "https_",
+    "no_proxy",
+)
+
+
+def rendered_python() -> str:
+    """Return the interpreter that has what rendered projects depend on."""
+    return os.environ.get("RENDERED_PYTHON") or sys.executable
 
 
 def clean_environment(*, online: bool = False, **extra: str) -> dict[str, str]:
@@ -19,8 +44,15 @@ def clean_environment(*, online: bool = False, **extra: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name in KEPT}
     if online:
         kept |= {name: value for name, value in os.environ.items() if name.startswith(ONLINE)}
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    fixed = {"PATH": path, "PYTHONPATH": "src", "PYTHONUTF8": "1", "NO_COLOR": "1", "COLUMNS": "120"}
+    folders = [str(Path(python).parent) for python in (rendered_python(), sys.executable)]
+    path = os.pathsep.join([*folders, os.environ["PATH"]])
+    fixed = {
+        "PATH": path,
+        "PYTHONPATH": "src",
+        "PYTHONUTF8": "1",
+        "NO_COLOR": "1",
+        "COLUMNS": "120",
+    }
     return kept | fixed | {"RUFF_NO_CACHE": "true"} | extra
 
 
@@ -43,7 +75,8 @@ def run_in(
 
     Args:
         folder: Where it runs; its `src` is on the import path.
-        argv: The program and its arguments; `python` is the interpreter of these tests.
+        argv: The program and its arguments; `python` is the one that has
+            what rendered projects depend on.
         check: Fail, with everything it printed, unless it exits with 0.
         timeout: Seconds that it may take.
         online: Keep the settings it needs to reach a package registry.
@@ -52,7 +85,7 @@ def run_in(
     """
     command = [str(part) for part in argv]
     if command[0] == "python":
-        command[0] = sys.executable
+        command[0] = rendered_python()
     try:
         done = subprocess.run(
             command,
@@ -66,11 +99,29 @@ def run_in(
             check=False,
         )
     except subprocess.TimeoutExpired as expired:
-        printed = b"".join(p for p in (expired.stdout, expired.stderr) if isinstance(p, bytes)).decode(errors="replace")
+        printed = b"".join(
+            p for p in (expired.stdout, expired.stderr) if isinstance(p, bytes)
+        ).decode(errors="replace")
         pytest.fail(f"\n$ {' '.join(command)}\n{printed}\nstill running after {timeout} s")
     if check:
         assert done.returncode == 0, show(done)
     return done
+
+
+class RunIn(Protocol):
+    """`processes.run_in`, as the type of its fixture."""
+
+    def __call__(
+        self,
+        folder: Path,
+        *argv: str | Path,
+        check: bool = True,
+        timeout: float = 120,
+        online: bool = False,
+        stdin: str | None = None,
+        **environment: str,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a program in a folder."""
 
 
 def find_uv() -> str:

@@ -1,7 +1,5 @@
 """Render the template with both engines, in process, and look at what came out."""
 
-from __future__ import annotations
-
 import fnmatch
 import shutil
 import subprocess
@@ -9,7 +7,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import jinja2
 import yaml
@@ -26,9 +24,12 @@ class _SharedBytecode(jinja2.BytecodeCache):
     The key leaves the file name out, since copier renders from a new clone each time.
     """
 
-    _store: dict[str, bytes] = {}
+    _store: ClassVar[dict[str, bytes]] = {}
 
-    def get_bucket(self, environment: jinja2.Environment, name: str, filename: str | None, source: str) -> Bucket:
+    def get_bucket(
+        self, environment: jinja2.Environment, name: str, filename: str | None, source: str
+    ) -> Bucket:
+        del filename
         checksum = self.get_source_checksum(source)
         options = (environment.sandboxed, environment.undefined, environment.line_statement_prefix)
         bucket = Bucket(environment, f"{options}{name}{checksum}", checksum)
@@ -63,7 +64,9 @@ def git(folder: Path, *arguments: str) -> str:
         timeout=60,
         check=False,
     )
-    assert done.returncode == 0, f"git {' '.join(arguments)} in {folder}:\n{done.stdout}{done.stderr}"
+    assert done.returncode == 0, (
+        f"git {' '.join(arguments)} in {folder}:\n{done.stdout}{done.stderr}"
+    )
     return done.stdout.strip()
 
 
@@ -126,11 +129,17 @@ class Renderer:
     def fresh(self, engine: str, **answers: Any) -> Path:
         """Return the project, rendered now."""
         out = self.new_folder()
-        return self.cookiecutter(out, **answers) if engine == "cookiecutter" else self.copier(out / "project", **answers)
+        return (
+            self.cookiecutter(out, **answers)
+            if engine == "cookiecutter"
+            else self.copier(out / "project", **answers)
+        )
 
-    def cookiecutter(self, out: Path, source: str = "", checkout: str | None = None, **answers: Any) -> Path:
+    def cookiecutter(
+        self, out: Path, source: str = "", checkout: str | None = None, **answers: Any
+    ) -> Path:
         """Render with cookiecutter into a folder below `out` named after the slug."""
-        from cookiecutter.main import cookiecutter
+        from cookiecutter.main import cookiecutter  # noqa: PLC0415  # after the home has moved
 
         return Path(
             cookiecutter(
@@ -145,10 +154,12 @@ class Renderer:
 
     def copier(self, out: Path, source: str = "", **answers: Any) -> Path:
         """Render with copier into `out`, never as a trusted template."""
-        from copier import run_copy
+        from copier import run_copy  # noqa: PLC0415  # after the home has moved
 
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ResourceWarning)  # copier leaves a pipe to the collector
+            warnings.simplefilter(
+                "ignore", ResourceWarning
+            )  # copier leaves a pipe to the collector
             run_copy(source or str(self.template), out, data=answers, defaults=True, quiet=True)
         return out
 
@@ -158,7 +169,9 @@ def files(root: Path) -> Iterator[Path]:
     junk = [*load_manifest()["_junk"], ".git"]
     for path in sorted(root.rglob("*")):
         relative = path.relative_to(root)
-        if path.is_file() and not any(fnmatch.fnmatch(part, j) for part in relative.parts for j in junk):
+        if path.is_file() and not any(
+            fnmatch.fnmatch(part, j) for part in relative.parts for j in junk
+        ):
             yield path
 
 

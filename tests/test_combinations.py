@@ -1,14 +1,9 @@
 """The list of combinations is complete, and stays so when a question is added."""
 
-from __future__ import annotations
-
 import copy
 from typing import Any
 
-import pytest
 from combinations import ALWAYS, ROTATING, combinations, everything, suites, uncovered_pairs
-
-pytestmark = pytest.mark.fast
 
 
 def test_every_pair_of_answers_is_covered(manifest: dict[str, Any]) -> None:

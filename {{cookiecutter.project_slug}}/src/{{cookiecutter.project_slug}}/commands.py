@@ -1,15 +1,15 @@
 """The project's own commands: each function here becomes a command of the program."""
 
+import json
+
 import typer
 
 app = typer.Typer(help="Commands of this project.")
 
 
 @app.command()
-def routes() -> None:
-    """List the endpoints that the service answers."""
-    from .main import app as service
-
-    for path, operations in sorted(service.openapi()["paths"].items()):
-        for method in sorted(operations):
-            typer.echo(f"{method.upper():7} {path}")
+def sample_order() -> None:
+    """Print an order to try the API with; pipe it into `curl --json @- .../orders`."""
+    line = {"sku": "TEA-1", "quantity": 2, "unit_price": 450}
+    order = {"customer_id": "c-1001", "currency": "EUR", "lines": [line]}
+    typer.echo(json.dumps(order, indent=2))

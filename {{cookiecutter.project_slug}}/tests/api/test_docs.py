@@ -33,7 +33,7 @@ async def test_an_asset_is_revalidated_instead_of_sent_again(serve) -> None:
     async with serve() as api:
         first = await api.get("/docs/assets/start.js")
         tag = first.headers["etag"]
-        again = await api.get("/docs/assets/start.js", headers=dict([("if-none-match", tag)]))
+        again = await api.get("/docs/assets/start.js", headers={"if-none-match": tag})
         assert (again.status_code, again.content) == (304, b"")
 
 

@@ -68,11 +68,11 @@ async def test_requests_are_counted_by_the_projects_key(serve) -> None:
     def by_tenant(scope) -> str | None:
         return dict(scope["headers"]).get(b"x-tenant", b"").decode() or None
 
-    limit = dict(rate_limit=dict(requests_per_minute=1), routers=[router], rate_limit_key=by_tenant)
-    async with serve(**limit) as api:
-        assert (await api.get("/hello", headers=dict([("x-tenant", "a")]))).status_code == 200
-        assert (await api.get("/hello", headers=dict([("x-tenant", "b")]))).status_code == 200
-        assert (await api.get("/hello", headers=dict([("x-tenant", "a")]))).status_code == 429
+    limit = {"requests_per_minute": 1}
+    async with serve(rate_limit=limit, routers=[router], rate_limit_key=by_tenant) as api:
+        assert (await api.get("/hello", headers={"x-tenant": "a"})).status_code == 200
+        assert (await api.get("/hello", headers={"x-tenant": "b"})).status_code == 200
+        assert (await api.get("/hello", headers={"x-tenant": "a"})).status_code == 429
 
 
 async def test_the_description_carries_the_name_of_the_service(serve) -> None:

@@ -40,8 +40,12 @@ def test_a_double_underscore_goes_into_a_section(monkeypatch: pytest.MonkeyPatch
     assert settings.rate_limit.requests_per_minute == 7
 
 
-@pytest.mark.parametrize("spelling", ["a.example,b.example", " a.example , b.example ,", '["a.example", "b.example"]'])
-def test_lists_are_written_with_commas_or_as_json(monkeypatch: pytest.MonkeyPatch, spelling: str) -> None:
+@pytest.mark.parametrize(
+    "spelling", ["a.example,b.example", " a.example , b.example ,", '["a.example", "b.example"]']
+)
+def test_lists_are_written_with_commas_or_as_json(
+    monkeypatch: pytest.MonkeyPatch, spelling: str
+) -> None:
     settings = load(monkeypatch, SECURITY__ALLOWED_HOSTS=spelling)
     assert settings.security.allowed_hosts == ("a.example", "b.example")
 
@@ -50,7 +54,9 @@ def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -
     assert load(monkeypatch, SECURITY__ALLOWED_HOSTS="").security.allowed_hosts == ()
 
 
-def test_a_broken_json_list_is_refused_with_the_right_spelling(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_json_list_is_refused_with_the_right_spelling(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with pytest.raises(ValidationError, match="comma-separated"):
         load(monkeypatch, LOG_REDACT_KEYS='["a"')
 
@@ -72,7 +78,9 @@ def test_secrets_come_from_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert dsn.get_secret_value() == "https://key@sentry.example/1"
 
 
-def test_the_environment_wins_over_a_secret_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_environment_wins_over_a_secret_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     (tmp_path / f"{ENV_PREFIX}LOG_LEVEL".lower()).write_text("ERROR")
     assert load(monkeypatch, SECRETS_DIR=str(tmp_path), LOG_LEVEL="WARNING").log_level == "WARNING"
 

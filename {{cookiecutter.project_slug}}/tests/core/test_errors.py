@@ -31,12 +31,12 @@ async def missing() -> None:
 
 @router.get("/sold-out")
 async def sold_out() -> None:
-    raise OutOfStockError(headers=dict([("retry-after", "60")]), sku="TEA-1")
+    raise OutOfStockError(headers={"retry-after": "60"}, sku="TEA-1")
 
 
 @router.get("/teapot")
 async def teapot() -> None:
-    raise HTTPException(418, "Short and stout.", headers=dict([("x-pot", "tea")]))
+    raise HTTPException(418, "Short and stout.", headers={"x-pot": "tea"})
 
 
 @router.get("/not-modified")
@@ -74,7 +74,9 @@ async def test_a_service_error_tells_its_title_and_detail(api: httpx2.AsyncClien
     assert (body["title"], body["detail"]) == ("Not Found", "There is no order 7.")
 
 
-async def test_a_service_error_carries_its_type_headers_and_members(api: httpx2.AsyncClient) -> None:
+async def test_a_service_error_carries_its_type_headers_and_members(
+    api: httpx2.AsyncClient,
+) -> None:
     answer = await api.get("/sold-out")
     body = problem(answer)
     assert (body["type"], body["sku"]) == ("https://errors.example.com/out-of-stock", "TEA-1")
@@ -96,17 +98,24 @@ async def test_an_unknown_path_is_a_problem(api: httpx2.AsyncClient) -> None:
     assert problem(await api.get("/nowhere"))["status"] == 404
 
 
-async def test_a_wrong_method_is_a_problem_and_says_what_is_allowed(api: httpx2.AsyncClient) -> None:
+async def test_a_wrong_method_is_a_problem_and_says_what_is_allowed(
+    api: httpx2.AsyncClient,
+) -> None:
     answer = await api.delete("/missing")
     assert problem(answer)["status"] == 405
     assert answer.headers["allow"] == "GET"
 
 
-async def test_a_validation_error_points_at_the_field_but_repeats_no_value(api: httpx2.AsyncClient) -> None:
-    answer = await api.post("/cards", json=dict(number="4111-secret"))
+async def test_a_validation_error_points_at_the_field_but_repeats_no_value(
+    api: httpx2.AsyncClient,
+) -> None:
+    answer = await api.post("/cards", json={"number": "4111-secret"})
     body = problem(answer)
     assert body["errors"] == [
-        {"pointer": "#/body/number", "detail": "Input should be a valid integer, unable to parse string as an integer"}
+        {
+            "pointer": "#/body/number",
+            "detail": "Input should be a valid integer, unable to parse string as an integer",
+        }
     ]
     assert "4111" not in answer.text
 

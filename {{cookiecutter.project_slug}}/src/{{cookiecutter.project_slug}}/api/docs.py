@@ -66,7 +66,7 @@ def _asset(name: str) -> tuple[bytes, str]:
 async def docs_page(request: Request) -> Response:
     """Show the API and let the reader try it."""
     page = _PAGE.replace("$TITLE", escape(str(request.app.title)))
-    return Response(page, media_type="text/html", headers=dict([("cache-control", "no-cache")]))
+    return Response(page, media_type="text/html", headers={"cache-control": "no-cache"})
 
 
 @router.get("/docs/assets/{name}")
@@ -75,7 +75,7 @@ async def docs_asset(name: str, request: Request) -> Response:
     if name not in (*_ASSETS, "start.js"):
         raise NotFoundError
     content, tag = _asset(name)
-    headers = dict([("etag", tag), ("cache-control", "public, max-age=3600")])
+    headers = {"etag": tag, "cache-control": "public, max-age=3600"}
     if request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers=headers)
     return Response(content, media_type=_TYPES[name.rpartition(".")[2]], headers=headers)

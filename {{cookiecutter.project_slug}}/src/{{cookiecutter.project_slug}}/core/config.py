@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field, SecretStr
 from pydantic_settings import (
@@ -31,7 +31,7 @@ Environment = Literal["development", "test", "staging", "production"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 
 
-def _split(value: Any) -> Any:
+def _split(value: object) -> object:
     """Split a comma-separated string; a JSON list is accepted too (pydantic-settings#732)."""
     if not isinstance(value, str):
         return value
@@ -59,7 +59,9 @@ class ServerSettings(Section):
     port: int = Field(8000, ge=1, le=65535, description="Port to listen on.")
     workers: int = Field(1, ge=1, le=64, description="Worker processes.")
     root_path: str = Field("", description="Path prefix that a proxy strips, such as /orders.")
-    shutdown_timeout_s: int = Field(20, ge=1, description="Seconds that open requests may finish in.")
+    shutdown_timeout_s: int = Field(
+        20, ge=1, description="Seconds that open requests may finish in."
+    )
     docs_enabled: bool | None = Field(
         None, description="Serve /docs and /openapi.json; by default everywhere but in production."
     )
@@ -69,7 +71,8 @@ class SecuritySettings(Section):
     """What the security middleware allows."""
 
     allowed_hosts: CommaList = Field(
-        (), description="Host names served; *.example.com covers subdomains. Required in production."
+        (),
+        description="Host names served; *.example.com covers subdomains. Required in production.",
     )
     allowed_origins: CommaList = Field(
         (), description="Browser origins that may call the API (CORS)."
@@ -145,14 +148,21 @@ class HttpClientSettings(Section):
     read_timeout_s: float = Field(10.0, gt=0, description="Seconds without a byte.")
     total_timeout_s: float = Field(30.0, gt=0, description="Seconds for a call, retries included.")
     max_connections: int = Field(100, ge=1, description="Open connections.")
-    max_retries: int = Field(2, ge=0, le=10, description="Retries of a call that is safe to repeat.")
+    max_retries: int = Field(
+        2, ge=0, le=10, description="Retries of a call that is safe to repeat."
+    )
     retry_budget: float = Field(
-        0.2, ge=0, le=1, description="Retries allowed per call, on average, so outages don't double."
+        0.2,
+        ge=0,
+        le=1,
+        description="Retries allowed per call, on average, so outages don't double.",
     )
     breaker_failures: int = Field(
         5, ge=1, description="Failures in a row that open a host's circuit breaker."
     )
-    breaker_reset_s: float = Field(30.0, gt=0, description="Seconds before an open one tries again.")
+    breaker_reset_s: float = Field(
+        30.0, gt=0, description="Seconds before an open one tries again."
+    )
     max_response_bytes: int = Field(10_485_760, ge=1, description="Largest response body in bytes.")
     allowed_internal_hosts: CommaList = Field(
         (),
@@ -215,7 +225,9 @@ class PlatformSettings(BaseSettings):
     environment: Environment = Field(
         "development", description="development, test, staging or production."
     )
-    debug: bool = Field(False, description="Show internals in error responses; never in production.")
+    debug: bool = Field(
+        False, description="Show internals in error responses; never in production."
+    )
     log_level: LogLevel = Field("INFO", description="Lowest level that is written.")
     json_logs: bool = Field(
         default_factory=lambda data: data.get("environment") in {"staging", "production"},
@@ -238,7 +250,7 @@ class PlatformSettings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # made anew for development
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Read arguments, the environment, the secrets directory and, in development, `.env`."""
@@ -269,63 +281,68 @@ class PlatformSettings(BaseSettings):
 
         A project adds rules of its own by overriding this and yielding from `super()` first.
         """
+        for suffix, insecure, problem, fix in self._rules():
+            if insecure:
+                yield InsecureSetting(ENV_PREFIX + suffix, problem, fix)
+
+    def _rules(self) -> Iterator[tuple[str, bool, str, str]]:
+        """Yield (variable without prefix, whether it is insecure, the problem, the fix)."""
         security = self.security
-        if self.debug:
-            yield InsecureSetting(
-                f"{ENV_PREFIX}DEBUG",
-                "debug shows internals to every caller",
-                "Unset it or set it to false.",
-            )
-        if self.log_level == "DEBUG":
-            yield InsecureSetting(
-                f"{ENV_PREFIX}LOG_LEVEL",
-                "DEBUG writes more than a production log should hold",
-                "Set it to INFO or higher.",
-            )
-        if not security.allowed_hosts or "*" in security.allowed_hosts:
-            yield InsecureSetting(
-                f"{ENV_PREFIX}SECURITY__ALLOWED_HOSTS",
-                "any Host header is accepted",
-                "List the names that the service answers to, as in api.example.com.",
-            )
-        if "*" in security.allowed_origins:
-            yield InsecureSetting(
-                f"{ENV_PREFIX}SECURITY__ALLOWED_ORIGINS",
-                "every web site may call the API from a browser"
-                + (" with the user's credentials" if security.allow_credentials else ""),
-                "List the origins, as in https://app.example.com.",
-            )
-        for origin in security.allowed_origins:
-            if origin.startswith("http://"):
-                yield InsecureSetting(
-                    f"{ENV_PREFIX}SECURITY__ALLOWED_ORIGINS",
-                    f"{origin} is not encrypted",
-                    "Use its https:// form.",
-                )
-        if security.hsts_max_age_s == 0:
-            yield InsecureSetting(
-                f"{ENV_PREFIX}SECURITY__HSTS_MAX_AGE_S",
-                "browsers may fall back to plain HTTP",
-                "Unset it, or set at least 31536000 (one year).",
-            )
-        if security.max_body_bytes == 0:
-            yield InsecureSetting(
-                f"{ENV_PREFIX}SECURITY__MAX_BODY_BYTES",
-                "request bodies have no limit",
-                "Set the largest body that the service expects, in bytes.",
-            )
-        if {"0.0.0.0/0", "::/0", "*"} & set(security.trusted_proxies):
-            yield InsecureSetting(
-                f"{ENV_PREFIX}SECURITY__TRUSTED_PROXIES",
-                "any client may claim any address",
-                "List the networks of your own proxies only.",
-            )
-        if not self.rate_limit.enabled:
-            yield InsecureSetting(
-                f"{ENV_PREFIX}RATE_LIMIT__ENABLED",
-                "clients are not limited",
-                "Unset it; raise RATE_LIMIT__REQUESTS_PER_MINUTE instead.",
-            )
+        unencrypted = [o for o in security.allowed_origins if o.startswith("http://")]
+        yield (
+            "DEBUG",
+            self.debug,
+            "debug shows internals to every caller",
+            "Unset it or set it to false.",
+        )
+        yield (
+            "LOG_LEVEL",
+            self.log_level == "DEBUG",
+            "DEBUG writes more than a production log should hold",
+            "Set it to INFO or higher.",
+        )
+        yield (
+            "SECURITY__ALLOWED_HOSTS",
+            not security.allowed_hosts or "*" in security.allowed_hosts,
+            "any Host header is accepted",
+            "List the names that the service answers to, as in api.example.com.",
+        )
+        yield (
+            "SECURITY__ALLOWED_ORIGINS",
+            "*" in security.allowed_origins,
+            "every web site may call the API from a browser",
+            "List the origins, as in https://app.example.com.",
+        )
+        yield (
+            "SECURITY__ALLOWED_ORIGINS",
+            bool(unencrypted),
+            f"not encrypted: {', '.join(unencrypted)}",
+            "Use the https:// form.",
+        )
+        yield (
+            "SECURITY__HSTS_MAX_AGE_S",
+            security.hsts_max_age_s == 0,
+            "browsers may fall back to plain HTTP",
+            "Unset it, or set at least 31536000 (one year).",
+        )
+        yield (
+            "SECURITY__MAX_BODY_BYTES",
+            security.max_body_bytes == 0,
+            "request bodies have no limit",
+            "Set the largest body that the service expects, in bytes.",
+        )
+        yield (
+            "SECURITY__TRUSTED_PROXIES",
+            bool({"0.0.0.0/0", "::/0", "*"} & set(security.trusted_proxies)),
+            "any client may claim any address",
+            "List the networks of your own proxies only.",
+        )
+        yield (
+            "RATE_LIMIT__ENABLED",
+            not self.rate_limit.enabled,
+            "clients are not limited",
+            "Unset it; raise RATE_LIMIT__REQUESTS_PER_MINUTE instead.",
+        )
 
     def require_secure(self) -> None:
         """Refuse to go on when a production or staging service would start insecurely.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import ClassVar, cast
 
 import orjson
 from fastapi import FastAPI, Request, Response
@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 from ..utils.context import request_id
 
 PROBLEM_JSON = "application/problem+json"
+_WITHOUT_BODY = frozenset({*range(100, 200), 204, 205, 304})
 
 
 class ServiceError(Exception):
@@ -41,7 +42,7 @@ class ServiceError(Exception):
         detail: str | None = None,
         *,
         headers: Mapping[str, str] | None = None,
-        **extensions: Any,
+        **extensions: object,
     ) -> None:
         super().__init__(detail or self.title)
         self.detail = detail
@@ -69,7 +70,7 @@ def problem_body(
     title: str | None = None,
     detail: str | None = None,
     type_: str = "about:blank",
-    **extensions: Any,
+    **extensions: object,
 ) -> bytes:
     """Return a problem document (RFC 9457 section 3) as UTF-8 JSON.
 
@@ -79,7 +80,7 @@ def problem_body(
         phrase = HTTPStatus(status).phrase
     except ValueError:
         phrase = "Error"
-    document: dict[str, Any] = {"type": type_, "title": title or phrase, "status": status}
+    document: dict[str, object] = {"type": type_, "title": title or phrase, "status": status}
     if detail:
         document["detail"] = detail
     current = request_id()
@@ -89,11 +90,16 @@ def problem_body(
     return orjson.dumps(document, default=str)
 
 
-def problem_response(status: int, *, headers: Mapping[str, str] | None = None, **members: Any) -> Response:
+def problem_response(
+    status: int,
+    *,
+    detail: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    **extensions: object,
+) -> Response:
     """Return a response that holds a problem document; arguments as in `problem_body`."""
-    return Response(
-        problem_body(status, **members), status, headers=dict(headers or {}), media_type=PROBLEM_JSON
-    )
+    body = problem_body(status, detail=detail, **extensions)
+    return Response(body, status, headers=dict(headers or {}), media_type=PROBLEM_JSON)
 
 
 def _pointer(location: Sequence[int | str]) -> str:
@@ -103,36 +109,32 @@ def _pointer(location: Sequence[int | str]) -> str:
 
 
 async def _on_service_error(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, ServiceError)
-    return problem_response(
-        error.status,
-        title=error.title,
-        detail=error.detail,
-        type_=error.type,
-        headers=error.headers,
-        **error.extensions,
+    known = cast("ServiceError", error)
+    body = problem_body(
+        known.status,
+        title=known.title,
+        detail=known.detail,
+        type_=known.type,
+        **known.extensions,
     )
+    return Response(body, known.status, headers=known.headers, media_type=PROBLEM_JSON)
 
 
 async def _on_http_exception(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    if error.status_code < 200 or error.status_code in {204, 205, 304}:
-        return Response(status_code=error.status_code, headers=error.headers)
-    detail = error.detail if isinstance(error.detail, str) else None
-    extensions = error.detail if isinstance(error.detail, dict) else {}
-    phrase = HTTPStatus(error.status_code).phrase if error.status_code in HTTPStatus else None
-    return problem_response(
-        error.status_code,
-        detail=None if detail == phrase else detail,
-        headers=error.headers,
-        **{k: v for k, v in extensions.items() if k not in {"status", "title", "detail", "headers"}},
-    )
+    known = cast("HTTPException", error)
+    status = known.status_code
+    if status in _WITHOUT_BODY:
+        return Response(status_code=status, headers=known.headers)
+    detail = known.detail if isinstance(known.detail, str) else None
+    if status in HTTPStatus and detail == HTTPStatus(status).phrase:
+        detail = None  # Starlette's default says no more than the title
+    return problem_response(status, detail=detail, headers=known.headers)
 
 
 async def _on_validation_error(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
+    known = cast("RequestValidationError", error)
     # What the caller sent is not repeated: it can be a secret, or somebody else's markup.
-    errors = [{"pointer": _pointer(e["loc"]), "detail": e["msg"]} for e in error.errors()]
+    errors = [{"pointer": _pointer(e["loc"]), "detail": e["msg"]} for e in known.errors()]
     return problem_response(422, detail="The request is not valid.", errors=errors)
 
 

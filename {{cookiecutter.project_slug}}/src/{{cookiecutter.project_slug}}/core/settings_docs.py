@@ -113,7 +113,7 @@ def env_example(settings_class: type[PlatformSettings]) -> str:
 
 def _quoted(value: str) -> str:
     """Quote a value that a dotenv file would cut or change otherwise."""
-    return f"'{value}'" if set(value) & set(" #\"${}") else value
+    return f"'{value}'" if set(value) & set(' #"${}') else value
 
 
 def unknown_variables(
