@@ -17,8 +17,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from pydantic import BaseModel
 
+from ..clients.errors import HttpClientError
 from ..core.config import HttpClientSettings, PlatformSettings
-from .readiness import HealthCheck, HealthRegistry, ReadinessCheck, ReadinessStatus, Reason, failure
+from .readiness import (
+    FailedCheck,
+    HealthCheck,
+    HealthRegistry,
+    ReadinessCheck,
+    ReadinessStatus,
+    reason_of,
+)
 
 if TYPE_CHECKING:
     from ..clients.http import HttpClient
@@ -75,7 +83,7 @@ async def live() -> HealthStatus:
 @router.get(
     "/startup",
     summary="Has the service started?",
-    responses={503: dict(model=HealthStatus, description="Start-up is not complete.")},
+    responses={503: {"model": HealthStatus, "description": "Start-up is not complete."}},
 )
 async def startup(registry: Registry, response: Response) -> HealthStatus:
     """Answer 503 until start-up is complete; the other probes wait for this one."""
@@ -88,7 +96,7 @@ async def startup(registry: Registry, response: Response) -> HealthStatus:
 @router.get(
     "/ready",
     summary="Can the service take requests?",
-    responses={503: dict(model=ReadinessStatus, description="Send requests elsewhere.")},
+    responses={503: {"model": ReadinessStatus, "description": "Send requests elsewhere."}},
 )
 async def ready(registry: Registry, response: Response) -> ReadinessStatus:
     """Answer 503 when a critical check fails, before start-up is complete and during shutdown."""

@@ -18,6 +18,7 @@ from typing import Literal, TypeAlias, get_args
 
 from pydantic import BaseModel, Field
 
+from ..clients.errors import BlockedAddressError, CallTimeoutError
 from ..utils.logging import get_logger
 
 Reason = Literal[
@@ -49,6 +50,14 @@ class ReadinessCheck:
     _: KW_ONLY
     critical: bool = True
     detail: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FailedCheck(ReadinessCheck):
+    """A failed check that brings what it caught along, for the log alone."""
+
+    _: KW_ONLY
+    error: BaseException | None = None
 
 
 Found: TypeAlias = ReadinessCheck | bool | None
@@ -228,9 +237,7 @@ class HealthRegistry:
         self._log_change(result, error)
         return result
 
-    def _abandon(
-        self, name: str, task: asyncio.Task[Found], began: float
-    ) -> None:
+    def _abandon(self, name: str, task: asyncio.Task[Found], began: float) -> None:
         """Cancel a check that takes too long, and remember it until it has ended."""
 
         def ended(task: asyncio.Task[Found]) -> None:
@@ -274,7 +281,7 @@ def _outcome(
         return "error", asyncio.CancelledError("the check cancelled itself")
     error = task.exception()
     if error is not None:
-        return _reason(error), error
+        return reason_of(error), error
     found = task.result()
     if found is None or found is True:
         return None, None
@@ -286,13 +293,16 @@ def _outcome(
     if found.status:
         return None, None
     # What a project wrote there by mistake (an exception's text, say) stays inside.
-    return (found.detail if found.detail in _REASONS else "unhealthy"), None
+    detail: Reason = found.detail if found.detail in _REASONS else "unhealthy"
+    return detail, found.error if isinstance(found, FailedCheck) else None
 
 
-def _reason(error: BaseException) -> Reason:
+def reason_of(error: BaseException) -> Reason:
     """Return the word that says why a check failed, from the error or from what caused it."""
     for cause in _causes(error):
-        if isinstance(cause, TimeoutError):
+        if isinstance(cause, BlockedAddressError):
+            return "forbidden"
+        if isinstance(cause, (TimeoutError, CallTimeoutError)):
             return "timeout"
         if isinstance(cause, ConnectionRefusedError):
             return "refused"

@@ -113,7 +113,8 @@ class Host:
     def failed(self) -> None:
         """Record an attempt that the host failed: no connection, no answer, or a server error."""
         self._failures += 1
-        if self._probing or self._failures >= self._registry.failures:
+        tripped = not self._open_until and self._failures >= self._registry.failures
+        if self._probing or tripped:  # stragglers of before don't keep an open breaker open
             self._open_until = self._registry.clock() + self._registry.reset_s
         self._probing = False
 

@@ -14,7 +14,14 @@ from __future__ import annotations
 import re
 import unicodedata
 from bisect import bisect_right
-from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from ipaddress import (
+    AddressValueError,
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+)
 from itertools import chain
 from urllib.parse import unquote
 
@@ -58,8 +65,17 @@ def _edges(networks: list[IPv4Network] | list[IPv6Network]) -> list[int]:
     return sorted(chain.from_iterable(ranges))
 
 
+_INTERNAL_IPV4 = ("10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
+_INTERNAL_IPV6 = ("::1/128", "fc00::/7")
+# Metadata services inside those ranges: Alibaba's, and Amazon's and Google's over IPv6.
+_METADATA = frozenset(
+    int(ip_address(text)) for text in ("100.100.100.200", "fd00:ec2::254", "fd20:ce::254")
+)
+
 _EDGES_IPV4 = _edges([IPv4Network(text) for text in _REFUSED_IPV4])
 _EDGES_IPV6 = _edges([IPv6Network(text) for text in _REFUSED_IPV6])
+_INTERNAL_EDGES_IPV4 = _edges([IPv4Network(text) for text in _INTERNAL_IPV4])
+_INTERNAL_EDGES_IPV6 = _edges([IPv6Network(text) for text in _INTERNAL_IPV6])
 _GLOBAL_FIRST = int(_GLOBAL_UNICAST.network_address)
 _GLOBAL_LAST = int(_GLOBAL_UNICAST.broadcast_address)
 _LOW_32 = 0xFFFF_FFFF
@@ -94,6 +110,20 @@ def is_public_address(address: IPAddress | str) -> bool:
     if not _GLOBAL_FIRST <= number <= _GLOBAL_LAST or bisect_right(_EDGES_IPV6, number) & 1:
         return False
     return upper & _LOW_32 not in _ISATAP or not bisect_right(_EDGES_IPV4, number & _LOW_32) & 1
+
+
+def is_internal_address(address: IPAddress) -> bool:
+    """Return whether an address is one that an organisation gives to its own machines.
+
+    Private use, shared address space, loopback and unique local addresses; not the metadata
+    services within them, nor link-local and multicast addresses.
+    """
+    number = int(address)
+    if number in _METADATA:
+        return False
+    if address.version == 4:
+        return bool(bisect_right(_INTERNAL_EDGES_IPV4, number) & 1)
+    return address.scope_id is None and bool(bisect_right(_INTERNAL_EDGES_IPV6, number) & 1)
 
 
 def _canonical(text: str) -> IPAddress | None:
