@@ -152,7 +152,9 @@ class Renderer:
             )
         )
 
-    def copier(self, out: Path, source: str = "", **answers: Any) -> Path:
+    def copier(
+        self, out: Path, source: str = "", *, vcs_ref: str | None = None, **answers: Any
+    ) -> Path:
         """Render with copier into `out`, never as a trusted template."""
         from copier import run_copy  # noqa: PLC0415  # after the home has moved
 
@@ -160,7 +162,14 @@ class Renderer:
             warnings.simplefilter(
                 "ignore", ResourceWarning
             )  # copier leaves a pipe to the collector
-            run_copy(source or str(self.template), out, data=answers, defaults=True, quiet=True)
+            run_copy(
+                source or str(self.template),
+                out,
+                data=answers,
+                defaults=True,
+                quiet=True,
+                vcs_ref=vcs_ref,
+            )
         return out
 
 

@@ -9,9 +9,11 @@ A project passes its own checks to `build_app`:
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
@@ -104,3 +106,86 @@ async def ready(registry: Registry, response: Response) -> ReadinessStatus:
     if not status.ready:
         response.status_code = 503
     return status
+
+
+class _UnexpectedStatusError(HttpClientError):
+    """The other service answered, but not with success."""
+
+
+async def check_external_service(
+    *,
+    url: str | None = None,
+    client: HttpClient | None = None,
+    settings: HttpClientSettings | None = None,
+    timeout_s: float = 2.0,
+    name: str = "external_service",
+) -> ReadinessCheck:
+    """Ask another service, with a GET, whether it is there; any 2xx says so.
+
+    Args:
+        url: What to get; without it the check fails as not configured.
+        client: The client to ask with; by default one is made, and closed, for each call.
+        settings: Settings for that client, as in `settings.http_client`; the defaults call public
+            addresses only.
+        timeout_s: Seconds that it may take.
+        name: What the result is called.
+
+    Returns:
+        The result; a service that is down is a result too, not an exception.
+    """
+    began = time.perf_counter()
+    error: Exception | None = None
+    if url is not None:
+        try:
+            async with asyncio.timeout(timeout_s), AsyncExitStack() as stack:
+                if client is None:
+                    from ..clients.http import HttpClient  # noqa: PLC0415  # imports httpx2
+
+                    own = HttpClient(settings or HttpClientSettings())
+                    client = await stack.enter_async_context(own)
+                response = await client.get(url)
+                if not 200 <= response.status_code < 300:
+                    error = _UnexpectedStatusError(f"answered {response.status_code}")
+        except (HttpClientError, TimeoutError, OSError) as caught:
+            error = caught
+    latency_ms = round((time.perf_counter() - began) * 1000, 2)
+    if url is not None and error is None:
+        return ReadinessCheck(name, status=True, latency_ms=latency_ms)
+    detail = reason_of(error) if error is not None else "not_configured"
+    return FailedCheck(name, status=False, latency_ms=latency_ms, detail=detail, error=error)
+
+
+def install_health(
+    app: FastAPI, settings: PlatformSettings, *, checks: Sequence[HealthCheck] = ()
+) -> HealthRegistry:
+    """Serve the probes, and put the registry on `app.state.health`.
+
+    Whoever runs the application calls the registry's `mark_started` and `mark_stopping`.
+
+    Raises:
+        ValueError: When two checks have one name, or a name or a time is not valid.
+    """
+    health = settings.health
+    registry = HealthRegistry(timeout_s=health.check_timeout_s, cache_s=health.cache_s)
+    app.state.health = registry
+    for check in checks:
+        registry.register(
+            check.name, check.check, critical=check.critical, timeout_s=check.timeout_s
+        )
+    if health.external_service_url:
+        registry.register(
+            "external_service",
+            partial(
+                check_external_service,
+                url=health.external_service_url,
+                settings=_probing(settings.http_client),
+                timeout_s=health.check_timeout_s,
+            ),
+        )
+    app.include_router(router)
+    return registry
+
+
+def _probing(settings: HttpClientSettings) -> HttpClientSettings:
+    """Return client settings for probes, which are repeated anyway: no retries of their own."""
+    return settings.model_copy(update={"max_retries": 0})

@@ -18,7 +18,13 @@ from typing import Literal, TypeAlias, get_args
 
 from pydantic import BaseModel, Field
 
-from ..clients.errors import BlockedAddressError, CallTimeoutError
+from ..clients.errors import (
+    BlockedAddressError,
+    CallTimeoutError,
+    ConnectionFailedError,
+    HttpClientError,
+    InvalidUrlError,
+)
 from ..utils.logging import get_logger
 
 Reason = Literal[
@@ -27,6 +33,14 @@ Reason = Literal[
 """Why a check failed. A closed set, so that no exception text reaches a caller."""
 
 _REASONS = frozenset(get_args(Reason))
+_REASON_OF: tuple[tuple[tuple[type[BaseException], ...], Reason], ...] = (
+    ((BlockedAddressError,), "forbidden"),
+    ((TimeoutError, CallTimeoutError), "timeout"),
+    ((ConnectionRefusedError,), "refused"),
+    ((ConnectionError, socket.gaierror, ConnectionFailedError), "unreachable"),
+    ((InvalidUrlError,), "error"),
+    ((HttpClientError,), "unhealthy"),  # it answered, but not as it should
+)
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 _log = get_logger(__name__)
@@ -298,16 +312,11 @@ def _outcome(
 
 
 def reason_of(error: BaseException) -> Reason:
-    """Return the word that says why a check failed, from the error or from what caused it."""
-    for cause in _causes(error):
-        if isinstance(cause, BlockedAddressError):
-            return "forbidden"
-        if isinstance(cause, (TimeoutError, CallTimeoutError)):
-            return "timeout"
-        if isinstance(cause, ConnectionRefusedError):
-            return "refused"
-        if isinstance(cause, (ConnectionError, socket.gaierror)):
-            return "unreachable"
+    """Return the word that says why a check failed, from the error and from what caused it."""
+    causes = list(_causes(error))
+    for kinds, reason in _REASON_OF:
+        if any(isinstance(cause, kinds) for cause in causes):
+            return reason
     return "error"
 
 
