@@ -73,7 +73,11 @@ def template_folder(context):
 
 def without_credentials(url):
     """Return a URL without its user name, password or token."""
-    return re.sub(r"^((?:git\+)?[a-z][a-z0-9+.-]*://)[^/@]*@", lambda m: m[1] if m[1].endswith(("http://", "https://")) else m[0], url)
+    return re.sub(
+        r"^((?:git\+)?[a-z][a-z0-9+.-]*://)[^/@]*@",
+        lambda m: m[1] if m[1].endswith(("http://", "https://")) else m[0],
+        url,
+    )
 
 
 def origin(context):

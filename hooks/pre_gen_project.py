@@ -30,14 +30,24 @@ def refuse(lines):
     they go to the terminal framed and cookiecutter's own log lines stay short.
     """
     frame = "=" * 72
-    print("\n".join(["", frame, "Nothing was generated:", *(f"  - {line}" for line in lines), frame, ""]), file=sys.stderr, flush=True)
+    print(
+        "\n".join(
+            ["", frame, "Nothing was generated:", *(f"  - {line}" for line in lines), frame, ""]
+        ),
+        file=sys.stderr,
+        flush=True,
+    )
     sys.exit(1)
 
 
 if __name__ == "__main__":
     if any(Path.cwd().iterdir()):
         # post_gen deletes what was not chosen; with `cookiecutter -f` that could be somebody's work.
-        refuse([f"{Path.cwd().name}/ is not empty. Choose another name or folder; to bring an existing project up to date run `copier update` in it."])
+        refuse(
+            [
+                f"{Path.cwd().name}/ is not empty. Choose another name or folder; to bring an existing project up to date run `copier update` in it."
+            ]
+        )
     found = list(problems(CONTEXT))
     if found:
         refuse(found)

@@ -44,7 +44,9 @@ def load(root: Path = ROOT) -> dict[str, Any]:
     for name in [*questions(manifest), *computed(manifest)]:
         forward = {used for used in _names_used(manifest[name]) if used not in known}
         if forward:
-            raise ManifestError(f"{name} uses {', '.join(sorted(forward))}, which must stand before it")
+            raise ManifestError(
+                f"{name} uses {', '.join(sorted(forward))}, which must stand before it"
+            )
         known.add(name)
     return manifest
 
@@ -60,7 +62,9 @@ def computed(manifest: dict[str, Any]) -> dict[str, str]:
 
 
 def _names_used(template: Any) -> set[str]:
-    return set(re.findall(r"\bcookiecutter\.(\w+)", template)) if isinstance(template, str) else set()
+    return (
+        set(re.findall(r"\bcookiecutter\.(\w+)", template)) if isinstance(template, str) else set()
+    )
 
 
 def _bare(template: Any) -> Any:
@@ -133,7 +137,11 @@ def _validator(name: str, manifest: dict[str, Any]) -> str | None:
 def _question(name: str, manifest: dict[str, Any]) -> dict[str, Any]:
     default, prompt = manifest[name], manifest["__prompts__"][name]
     if isinstance(default, list):
-        labels = {v: k for k, v in prompt.items() if k != "__prompt__"} if isinstance(prompt, dict) else {}
+        labels = (
+            {v: k for k, v in prompt.items() if k != "__prompt__"}
+            if isinstance(prompt, dict)
+            else {}
+        )
         return {
             "help": prompt["__prompt__"] if isinstance(prompt, dict) else prompt,
             "type": "str",
@@ -171,7 +179,8 @@ def copier_config(manifest: dict[str, Any]) -> dict[str, Any]:
     pairs = [f"{name!r}: {name}" for name in [*questions(manifest), *computed(manifest)]]
     pairs += [f"{key!r}: _copier_answers.{key} | default('')" for key in ("_commit", "_src_path")]
     sets = "".join(
-        f"{{% set {name} = {_as_expression(_bare(value))} %}}" for name, value in computed(manifest).items()
+        f"{{% set {name} = {_as_expression(_bare(value))} %}}"
+        for name, value in computed(manifest).items()
     )
     mapping = "{{ {" + ", ".join(pairs) + "} | tojson }}"
     config["cookiecutter"] = {"type": "json", "when": False, "default": sets + mapping}
@@ -201,7 +210,9 @@ def generated(manifest: dict[str, Any]) -> dict[str, str]:
 def main(arguments: list[str] | None = None) -> int:
     """Write the generated files, or with `--check` say which are stale."""
     parser = argparse.ArgumentParser(prog="scripts/sync", description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a file is stale")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; exit 1 when a file is stale"
+    )
     check = parser.parse_args(arguments).check
     try:
         files = generated(load())

@@ -17,7 +17,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,12 @@ def run(*command: str, cwd: Path) -> str:
     """
     environment = {k: v for k, v in os.environ.items() if k != "VIRTUAL_ENV"}
     done = subprocess.run(
-        command, cwd=cwd, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        command,
+        cwd=cwd,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
     )
     if done.returncode:
         raise DemoError(f"{' '.join(command)} exited with {done.returncode}:\n{done.stdout}")
@@ -94,14 +99,14 @@ def free_port() -> int:
 
 def call(method: str, url: str, body: dict[str, Any] | None = None) -> tuple[int, Any, Any]:
     """Send a request and return (status, headers, JSON); an HTTP error status is an answer too."""
-    request = urllib.request.Request(  # noqa: S310  # the address is our own
+    request = urllib.request.Request(
         url,
         method=method,
         data=json.dumps(body).encode() if body is not None else None,
         headers={"content-type": "application/json"},
     )
     try:
-        with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310  # as above
+        with urllib.request.urlopen(request, timeout=5) as answer:
             return answer.status, answer.headers, json.loads(answer.read())
     except urllib.error.HTTPError as answer:
         return answer.code, answer.headers, json.loads(answer.read())
@@ -161,27 +166,33 @@ def exercise(url: str) -> None:
         print(f"        {name}: {refused[1].get(name)}")
 
 
+def demonstrate(folder: Path) -> Path:
+    """Do every step, printing each; returns the project."""
+    with step("rendering a project with cookiecutter, default answers"):
+        project = render(folder)
+    with step("installing it (uv sync; makes its own uv.lock)"):
+        run("uv", "sync", "--quiet", cwd=project)
+    with step("running its tests with its coverage gate"):
+        report = run("uv", "run", "pytest", "-q", "--cov", cwd=project)
+    print(
+        "      " + next(line for line in report.splitlines()[::-1] if " passed" in line).strip("= ")
+    )
+    with ExitStack() as stack:
+        with step("booting it, waiting for /health/ready"):
+            url = stack.enter_context(serving(project, free_port()))
+        exercise(url)
+        with step("stopping it"):
+            stack.close()
+    return project
+
+
 def main() -> int:
     """Run the demo; exit code 1 and the reason when a step fails."""
     parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__.splitlines()[0])
     parser.add_argument("directory", nargs="?", type=Path, default=ROOT / ".demo", help="where to")
     folder = free_folder(parser.parse_args().directory.resolve())
     try:
-        with step("rendering a project with cookiecutter, default answers"):
-            project = render(folder)
-        with step("installing it (uv sync; makes its own uv.lock)"):
-            run("uv", "sync", "--quiet", cwd=project)
-        with step("running its tests with its coverage gate"):
-            report = run("uv", "run", "pytest", "-q", "--cov", cwd=project)
-        print(f"      {[line for line in report.splitlines() if ' passed' in line][-1].strip('= ')}")
-        with step("booting it, waiting for /health/ready"):
-            server = serving(project, free_port())
-            url = server.__enter__()
-        try:
-            exercise(url)
-        finally:
-            with step("stopping it"):
-                server.__exit__(None, None, None)
+        project = demonstrate(folder)
     except DemoError as error:
         print(f"\n{error}", file=sys.stderr)
         return 1

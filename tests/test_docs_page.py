@@ -23,7 +23,7 @@ def test_docs_work_in_a_browser_with_nothing_from_elsewhere(serve_project, tmp_p
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
         pytest.skip("no chromium on this machine: apt-get install chromium")
-    from playwright.sync_api import sync_playwright  # only this test needs a browser
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415  # only this test needs a browser
 
     complaints: list[str] = []
     requested: list[str] = []

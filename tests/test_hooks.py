@@ -169,12 +169,21 @@ def test_relative_path_is_recorded_absolute(from_folder: Callable, template: Pat
     assert recorded(from_folder(f"./{template.name}")) == (TAG, str(template))
 
 
+@pytest.fixture(scope="session")
+def bare(template: Path) -> Path:
+    """Return a bare clone of the template, as a server keeps it."""
+    clone = template.parent / "served.git"
+    git(template, "clone", "-q", "--bare", str(template), str(clone))
+    git(clone, "update-server-info")
+    return clone
+
+
 @pytest.mark.parametrize("prefix", ["git+file://", "file://"])
 def test_cloned_template_is_recorded_by_its_url_and_tag(
-    render: Renderer, template: Path, prefix: str
+    render: Renderer, bare: Path, prefix: str
 ) -> None:
-    project = render.cookiecutter(render.new_folder(), f"{prefix}{template}", checkout=TAG)
-    assert recorded(project) == (TAG, f"git+file://{template}")
+    project = render.cookiecutter(render.new_folder(), f"{prefix}{bare}", checkout=TAG)
+    assert recorded(project) == (TAG, f"git+file://{bare}")
 
 
 def test_abbreviation_is_recorded_expanded(render: Renderer, template: Path) -> None:
@@ -232,13 +241,9 @@ class _QuietHandler(http.server.SimpleHTTPRequestHandler):
 
 
 @pytest.fixture
-def served(template: Path) -> Iterator[int]:
+def served(bare: Path) -> Iterator[int]:
     """Serve the template's repository over HTTP on this machine, and return the port."""
-    bare = template.parent / "served.git"
-    if not bare.exists():
-        git(template, "clone", "-q", "--bare", str(template), str(bare))
-        git(bare, "update-server-info")
-    handler = partial(_QuietHandler, directory=str(template.parent))
+    handler = partial(_QuietHandler, directory=str(bare.parent))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -251,10 +256,10 @@ def test_token_in_the_url_is_never_written(
     render: Renderer, served: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    url = f"http://robot:hunter2-t0ken@127.0.0.1:{served}/served.git"
+    url = f"http://robot:gh0st-t0ken@127.0.0.1:{served}/served.git"
     project = render.cookiecutter(render.new_folder(), f"git+{url}")
     assert recorded(project) == (TAG, f"http://127.0.0.1:{served}/served.git")
-    leaked = [path for path, (_, data) in snapshot(project).items() if b"hunter2" in data]
+    leaked = [path for path, (_, data) in snapshot(project).items() if b"gh0st" in data]
     assert leaked == []
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -137,22 +136,28 @@ async def check_external_service(
     error: Exception | None = None
     if url is not None:
         try:
-            async with asyncio.timeout(timeout_s), AsyncExitStack() as stack:
-                if client is None:
-                    from ..clients.http import HttpClient  # noqa: PLC0415  # imports httpx2
-
-                    own = HttpClient(settings or HttpClientSettings())
-                    client = await stack.enter_async_context(own)
-                response = await client.get(url)
-                if not 200 <= response.status_code < 300:
-                    error = _UnexpectedStatusError(f"answered {response.status_code}")
+            async with asyncio.timeout(timeout_s):
+                await _get(url, client, settings)
         except (HttpClientError, TimeoutError, OSError) as caught:
             error = caught
     latency_ms = round((time.perf_counter() - began) * 1000, 2)
     if url is not None and error is None:
         return ReadinessCheck(name, status=True, latency_ms=latency_ms)
-    detail = reason_of(error) if error is not None else "not_configured"
+    detail = "not_configured" if error is None else reason_of(error)
     return FailedCheck(name, status=False, latency_ms=latency_ms, detail=detail, error=error)
+
+
+async def _get(url: str, client: HttpClient | None, settings: HttpClientSettings | None) -> None:
+    """Get a URL, with a client of its own if there is none, or raise `HttpClientError`."""
+    if client is None:
+        from ..clients.http import HttpClient  # noqa: PLC0415  # imports the HTTP library
+
+        async with HttpClient(settings or HttpClientSettings()) as own:
+            await _get(url, own, settings)
+        return
+    response = await client.get(url)
+    if not 200 <= response.status_code < 300:
+        raise _UnexpectedStatusError(f"answered {response.status_code}")
 
 
 def install_health(

@@ -307,8 +307,9 @@ def _outcome(
     if found.status:
         return None, None
     # What a project wrote there by mistake (an exception's text, say) stays inside.
-    detail: Reason = found.detail if found.detail in _REASONS else "unhealthy"
-    return detail, found.error if isinstance(found, FailedCheck) else None
+    known = found.detail is not None and found.detail in _REASONS
+    error = found.error if isinstance(found, FailedCheck) else None
+    return found.detail if known else "unhealthy", error
 
 
 def reason_of(error: BaseException) -> Reason:

@@ -1,0 +1,184 @@
+# Managed by Slipway: updates overwrite this file. To extend the service see AGENTS.md.
+"""One set of rules for what must not leave the process; logs and Sentry both apply it.
+
+Two things make a value secret: the name it goes by, and its own shape.
+
+* A **name** is split into words (`db_password`, `X-Api-Key`, `refreshToken`), and the words decide.
+  So "monkey", "author", "tokenizer", "keyboard" and "passenger" stay readable. A name that ends in
+  a measure or a statement (`token_count`, `password_policy`, `cookie_name`) or begins with a
+  question (`has_secret`, `max_tokens`) speaks about a secret and does not hold it: it stays, too.
+* A **shape** is found in any text: `Bearer ...` and `Basic ...`, JSON Web Tokens, PEM private keys,
+  the prefixes of well-known tokens, the user part of URLs, `password=...` and `token: ...` pairs
+  (the rules for names decide which), header lines, query parameters.
+
+What it can't know: a secret with an ordinary name and an ordinary shape, and the second word of an
+unquoted passphrase. Give the first a name in `redact_keys`; don't log the second.
+
+Nothing that goes in is changed; what comes out is made of what JSON has, is bounded in depth and
+size, and is safe for cycles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import unquote_plus
+
+from . import _secret_patterns as patterns
+from ._plain import Limits, Plain, Walk
+
+REDACTED: Final = "[redacted]"
+CLIPPED: Final = "...[clipped]"
+
+_CACHE_SIZE = 4096
+_KEY_LENGTH = 128
+_SCALARS = frozenset((int, float, bool, type(None)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Custom:
+    """A configured key, as words and run together."""
+
+    words: tuple[str, ...]
+    joined: str
+
+
+def _words(key: str) -> tuple[str, ...]:
+    return tuple(word.lower() for word in patterns.WORD.findall(key))
+
+
+def _word_is_sensitive(word: str) -> bool:
+    return (
+        word in patterns.WORDS or word in patterns.JOINED or word.endswith(patterns.ENDINGS)
+    )
+
+
+def _pair_is_sensitive(first: str, second: str) -> bool:
+    if second in {"key", "keys"}:
+        return first in patterns.KEY_KINDS
+    return (first, second) in patterns.PAIRS
+
+
+def _speaks_about(words: tuple[str, ...]) -> bool:
+    """Whether the words name a fact about a secret: a count, a flag, a policy."""
+    if len(words) < 2 or "dsn" in words:
+        return False
+    if words[-1] in patterns.MEASURES or words[0] in patterns.QUESTIONS:
+        return True
+    return words[-1] == "tokens" and any(word in patterns.TOKEN_COUNTS for word in words)
+
+
+def _words_are_sensitive(words: tuple[str, ...]) -> bool:
+    if not words or _speaks_about(words):
+        return False
+    if len(words) == 1 and words[0] in patterns.WHOLE_KEYS:
+        return True
+    if words[-1] in patterns.LAST_WORDS or any(map(_word_is_sensitive, words)):
+        return True
+    pairs = zip(words, words[1:], strict=False)
+    return any(_pair_is_sensitive(a, b) for a, b in pairs) or "".join(words) in patterns.JOINED
+
+
+class Redactor:
+    """The rules, with a project's own keys added; safe to share between threads.
+
+    Args:
+        extra_keys: More names whose values never leave, in any case and with any separators;
+            `employee_id` also covers `employeeId`, `X-Employee-Id` and `old_employee_id`.
+        limits: Depth, size and length of what comes out.
+    """
+
+    def __init__(self, extra_keys: Iterable[str] = (), *, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
+        self._custom = [_Custom(_words(key), "".join(_words(key))) for key in extra_keys]
+        self._custom = [custom for custom in self._custom if custom.words]
+        self._hint = patterns.hint(frozenset(c.words[0] for c in self._custom))
+        # Names repeat and there are few; names that a client makes up must not fill the memory.
+        self._verdicts: dict[str, bool] = {}
+
+    def is_sensitive(self, key: object) -> bool:
+        """Return whether a value that goes by this name must not leave the process."""
+        if isinstance(key, bytes):
+            key = key.decode("latin-1")
+        elif not isinstance(key, str):
+            return False
+        verdict = self._verdicts.get(key)
+        if verdict is None:
+            verdict = self._decide(key)
+            if len(key) <= _KEY_LENGTH:
+                if len(self._verdicts) >= _CACHE_SIZE:
+                    self._verdicts.clear()
+                self._verdicts[key] = verdict
+        return verdict
+
+    def _decide(self, key: str) -> bool:
+        words = _words(unquote_plus(key) if "%" in key else key)
+        if _words_are_sensitive(words):
+            return True
+        joined = "".join(words)
+        return any(
+            custom.joined == joined
+            or any(
+                words[at : at + len(custom.words)] == custom.words for at in range(len(words))
+            )
+            for custom in self._custom
+        )
+
+    def update(self, target: dict[str, object], fields: Mapping[str, object]) -> None:
+        """Add fields to a document, each made safe. This is the path of every log event."""
+        verdicts = self._verdicts
+        for key, value in fields.items():
+            verdict = verdicts.get(key)
+            if verdict is None:
+                verdict = self.is_sensitive(key)
+                if type(key) is not str or len(key) > _KEY_LENGTH:
+                    target[str(key)[:_KEY_LENGTH]] = self.hide(value) if verdict else self.value(value)
+                    continue
+            kind = type(value)
+            if verdict:
+                target[key] = self.hide(value)
+            elif kind is str:
+                size = len(value)  # type: ignore[arg-type]
+                if size > 15 or (size > 5 and (":" in value or "=" in value or " " in value)):  # type: ignore[operator]
+                    value = self.text(value)  # type: ignore[arg-type]
+                target[key] = value
+            elif kind in _SCALARS:
+                target[key] = value
+            else:
+                target[key] = self.value(value)
+
+    def hide(self, value: object) -> object:
+        """Return what stands for a secret; that there is none is worth knowing and stays."""
+        return value if value is None or value == "" else REDACTED
+
+    def text(self, text: str) -> str:
+        """Return text with the secrets in it replaced, clipped to the longest value allowed."""
+        most = self.limits.chars
+        # A secret that begins before the clip is found with what follows it; 256 is enough for
+        # the patterns to recognise one, and a key or token that is cut is still one.
+        window = text if len(text) <= most else text[: most + 256]
+        if ":" in window or "=" in window or " " in window or "," in window:
+            if self._hint.search(window):
+                window = self._scrub(window)
+        elif len(window) > 15 and patterns.TOKEN_SHAPE.search(window):
+            window = patterns.TOKEN_SHAPE.sub(REDACTED, window)
+        if len(text) > most:
+            return window[:most] + CLIPPED
+        return window
+
+    def _scrub(self, text: str) -> str:
+        if "-----BEGIN" in text:
+            text = patterns.PEM.sub(REDACTED, text)
+        text = patterns.HEADER_LINE.sub(_keep_two, text)
+        text = patterns.SCHEME.sub(_scheme, text)
+        if "@" in text:
+            text = patterns.USERINFO.sub(rf"\1{REDACTED}@", text)
+        text = patterns.TOKEN_SHAPE.sub(REDACTED, text)
+        if "=" in text:
+            text = patterns.QUERY_SECRET.sub(rf"\1{REDACTED}", text)
+        if "', " in text or '", ' in text:
+            text = patterns.TUPLE.sub(self._tuple, text)
+        if "-" in text:
+            text = patterns.FLAG.sub(self._flag, text)
+        return patterns.PAIR.sub(self._pair, text)
