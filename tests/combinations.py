@@ -23,7 +23,8 @@ ROTATING = 2
 
 def load_manifest(root: Path = ROOT) -> dict[str, Any]:
     """Return cookiecutter.json as a mapping."""
-    return json.loads((root / "cookiecutter.json").read_text("utf-8"))
+    manifest: dict[str, Any] = json.loads((root / "cookiecutter.json").read_text("utf-8"))
+    return manifest
 
 
 def questions(manifest: dict[str, Any]) -> dict[str, Any]:

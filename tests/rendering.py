@@ -202,7 +202,8 @@ def text_of(path: Path) -> str | None:
 
 def slug_of(project: Path) -> str:
     """Return the package name of a rendered project."""
-    return yaml.safe_load((project / ".copier-answers.yml").read_text("utf-8"))["project_slug"]
+    answers = yaml.safe_load((project / ".copier-answers.yml").read_text("utf-8"))
+    return str(answers["project_slug"])
 
 
 def copy_project(project: Path, destination: Path) -> Path:

@@ -40,7 +40,9 @@ def hook_functions(path: Path, context: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture
-def from_folder(render: Renderer, template: Path, monkeypatch: pytest.MonkeyPatch) -> Callable:
+def from_folder(
+    render: Renderer, template: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Path]:
     """Return a function that renders as if typed in the folder above the template."""
 
     def go(source: str, **options: Any) -> Path:
@@ -165,7 +167,9 @@ def test_local_path_is_recorded_absolute_with_the_tag(render: Renderer, template
     assert recorded(render("cookiecutter")) == (TAG, str(template))
 
 
-def test_relative_path_is_recorded_absolute(from_folder: Callable, template: Path) -> None:
+def test_relative_path_is_recorded_absolute(
+    from_folder: Callable[..., Path], template: Path
+) -> None:
     assert recorded(from_folder(f"./{template.name}")) == (TAG, str(template))
 
 

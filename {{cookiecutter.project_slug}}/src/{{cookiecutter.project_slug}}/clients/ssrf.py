@@ -17,7 +17,7 @@ import re
 import socket
 import time
 from collections.abc import Iterable, Sequence
-from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Protocol
 
 import httpcore2
@@ -31,8 +31,7 @@ from ..utils.addresses import (
     is_public_address,
 )
 from .errors import BlockedAddressError
-
-SocketOptions = Iterable[httpcore2.SOCKET_OPTION] | None
+from .sockets import SocketOptions, connect
 
 RESOLVE_TIMEOUT_S = 5.0  # when a call has no connect timeout of its own
 MAX_ADDRESSES = 8  # answers tried; one hostile name must not keep a call busy with thousands
@@ -68,7 +67,7 @@ class Connector(Protocol):
     """Opens a TCP connection to an address that was judged before."""
 
     async def __call__(
-        self, address: IPAddress, port: int, *, timeout: float | None, options: SocketOptions
+        self, address: IPAddress, port: int, *, timeout_s: float | None, options: SocketOptions
     ) -> httpcore2.AsyncNetworkStream:
         """Connect to exactly this address; no name is looked up any more.
 
@@ -84,14 +83,6 @@ async def resolve(host: str, port: int) -> Sequence[IPAddress]:
         host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP
     )
     return list(dict.fromkeys(ip_address(info[4][0]) for info in infos))
-
-
-async def connect(
-    address: IPAddress, port: int, *, timeout: float | None, options: SocketOptions
-) -> httpcore2.AsyncNetworkStream:
-    """Connect through asyncio (`Connector`)."""
-    backend = httpcore2.AnyIOBackend()
-    return await backend.connect_tcp(str(address), port, timeout, None, options)
 
 
 class AddressPolicy:
@@ -249,7 +240,7 @@ class GuardedBackend(httpcore2.AsyncNetworkBackend):
                 left = deadline - time.monotonic()
                 share = max(left, 0.001) / (len(addresses) - position + 1)
             try:
-                return await self._connector(address, port, timeout=share, options=socket_options)
+                return await self._connector(address, port, timeout_s=share, options=socket_options)
             except (httpcore2.ConnectError, httpcore2.ConnectTimeout):
                 if position == len(addresses):
                     raise

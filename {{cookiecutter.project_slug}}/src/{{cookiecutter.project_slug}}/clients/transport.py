@@ -14,7 +14,8 @@ import httpx2
 
 from ..core.config import HttpClientSettings
 from .errors import DeadlineExceededError, ResponseTooLargeError
-from .ssrf import AddressPolicy, Connector, GuardedBackend, Resolver, connect, resolve
+from .sockets import connect
+from .ssrf import AddressPolicy, Connector, GuardedBackend, Resolver, resolve
 
 KEEPALIVE_EXPIRY_S = 15.0  # below the idle timeouts of usual servers and proxies (20 s and more)
 
@@ -65,13 +66,9 @@ class BoundedResponse(httpx2.Response):
 class _BoundedStream(httpx2.AsyncByteStream):
     """The body as it is received, in pieces of at most 64 KiB; can be iterated once."""
 
-    def __init__(
-        self, body: httpcore2.Response, max_bytes: int, deadline: float | None
-    ) -> None:
-        stream = body.stream
-        assert hasattr(stream, "__aiter__") and hasattr(stream, "aclose")  # noqa: PT018, S101
-        self._stream = stream
-        self._parts: AsyncIterator[bytes] = stream.__aiter__()
+    def __init__(self, body: httpcore2.Response, max_bytes: int, deadline: float | None) -> None:
+        self._body = body
+        self._parts = body.aiter_stream()
         self._max_bytes = self._left = max_bytes
         self._deadline = deadline
 
@@ -92,9 +89,8 @@ class _BoundedStream(httpx2.AsyncByteStream):
         return part
 
     async def aclose(self) -> None:
-        if isinstance(self._parts, AsyncGenerator):
-            await self._parts.aclose()
-        await self._stream.aclose()
+        await self._parts.aclose()
+        await self._body.aclose()
 
 
 class BoundedTransport(httpx2.AsyncBaseTransport):

@@ -20,13 +20,14 @@ size, and is safe for cycles.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote_plus
 
 from . import _secret_patterns as patterns
-from ._plain import Limits, Plain, Walk
+from ._plain import Limits, Walk
 
 REDACTED: Final = "[redacted]"
 CLIPPED: Final = "...[clipped]"
@@ -62,7 +63,7 @@ def _pair_is_sensitive(first: str, second: str) -> bool:
 
 def _speaks_about(words: tuple[str, ...]) -> bool:
     """Whether the words name a fact about a secret: a count, a flag, a policy."""
-    if len(words) < 2 or "dsn" in words:
+    if len(words) < 2:
         return False
     if words[-1] in patterns.MEASURES or words[0] in patterns.QUESTIONS:
         return True
@@ -181,4 +182,126 @@ class Redactor:
             text = patterns.TUPLE.sub(self._tuple, text)
         if "-" in text:
             text = patterns.FLAG.sub(self._flag, text)
-        return patterns.PAIR.sub(self._pair, text)
+        return self._pairs(text)
+
+    def _pairs(self, text: str) -> str:
+        parts: list[str] = []
+        done = at = 0
+        while match := patterns.PAIR.search(text, at):
+            safe = self._pair(match)
+            if safe is None:
+                # The value may hold pairs of its own, as the query of a URL does.
+                at = match.start(4)
+            else:
+                parts += (text[done : match.start()], safe)
+                done = at = match.end()
+        return "".join(parts) + text[done:] if parts else text
+
+    def value(self, value: object) -> object:
+        """Return any object as strings, numbers, lists and dicts without secrets."""
+        return Walk(self).plain(value)
+
+    def url(self, url: str) -> str:
+        """Return a URL without its user part, and with secret query parameters replaced."""
+        base, mark, query = url.partition("?")
+        query, hash_mark, fragment = query.partition("#")
+        return self.text(base) + mark + self.query(query) + hash_mark + self.text(fragment)
+
+    def query(self, query: str) -> str:
+        """Return a query string (no leading `?`) or form body with secret values replaced."""
+        if not query:
+            return query
+        # "?" stands in front so that the text rules see each name where a query has it.
+        parts = [self._parameter(part) for part in query[: self.limits.chars * 2].split("&")]
+        return self.text("?" + "&".join(parts))[1:]
+
+    def _parameter(self, part: str) -> str:
+        name, equals, content = part.partition("=")
+        if content and self.is_sensitive(name):
+            return f"{name}={REDACTED}"
+        return name + equals + content
+
+    def headers(
+        self, headers: Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]
+    ) -> dict[str, str]:
+        """Return headers by lower-case name; repeated ones are joined by a comma.
+
+        Takes a mapping or ASGI's list of byte pairs.
+        """
+        pairs = headers.items() if isinstance(headers, Mapping) else headers
+        result: dict[str, str] = {}
+        for raw_name, raw_value in pairs:
+            name = (raw_name if isinstance(raw_name, str) else raw_name.decode("latin-1")).lower()
+            content = raw_value if isinstance(raw_value, str) else raw_value.decode("latin-1")
+            safe = REDACTED if self.is_sensitive(name) else self.text(content)
+            result[name] = f"{result[name]}, {safe}" if name in result else safe
+        return result
+
+    def _pair(self, match: re.Match[str]) -> str | None:
+        first, key, separator, content = match.groups()
+        if not self.is_sensitive(key) and not (
+            first and not self.is_sensitive(first) and self.is_sensitive(f"{first}_{key}")
+        ):
+            return None
+        quote = _QUOTE.match(content)
+        opening = quote[0] if quote else ""
+        tail = "" if quote else content[len(content.rstrip(",.)]}")) :]
+        held = content[len(opening) :]
+        if not held or held.startswith(REDACTED) or held.rstrip(",.)]}") in _NOTHING:
+            return None
+        return f"{first}{key}{separator}{opening}{REDACTED}{tail}"
+
+    def _flag(self, match: re.Match[str]) -> str:
+        flag, space, _content = match.groups()
+        return f"{flag}{space}{REDACTED}" if self.is_sensitive(flag) else match[0]
+
+    def _tuple(self, match: re.Match[str]) -> str:
+        opening, key, between, _content = match.groups()
+        return f"{opening}{key}{between}{REDACTED}" if self.is_sensitive(key) else match[0]
+
+
+_QUOTE = re.compile(r"\\{0,3}\"|b?'")
+_NOTHING = frozenset(("", "None", "null", "true", "false", "True", "False"))
+
+
+def _keep_two(match: re.Match[str]) -> str:
+    return f"{match[1]}{match[2]}{REDACTED}"
+
+
+def _scheme(match: re.Match[str]) -> str:
+    return f"{match[1] or match[3]}{match[2] or match[4]}{REDACTED}"
+
+
+DEFAULT_REDACTOR: Final = Redactor()
+
+
+def redact(value: object, keys: Iterable[str] = ()) -> object:
+    """Return any object as strings, numbers, lists and dicts without secrets.
+
+    Args:
+        value: Mappings, sequences, dataclasses, pydantic models, in any nesting.
+        keys: More sensitive names; build a `Redactor` when they are used more than once.
+    """
+    return (Redactor(keys) if keys else DEFAULT_REDACTOR).value(value)
+
+
+def redact_text(text: str) -> str:
+    """Return text with the secrets in it replaced."""
+    return DEFAULT_REDACTOR.text(text)
+
+
+def redact_url(url: str) -> str:
+    """Return a URL without its user part, and with secret query parameters replaced."""
+    return DEFAULT_REDACTOR.url(url)
+
+
+def redact_query(query: str) -> str:
+    """Return a query string (no leading `?`) with secret values replaced."""
+    return DEFAULT_REDACTOR.query(query)
+
+
+def redact_headers(
+    headers: Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]],
+) -> dict[str, str]:
+    """Return headers by lower-case name, secret ones replaced."""
+    return DEFAULT_REDACTOR.headers(headers)

@@ -1,0 +1,85 @@
+"""What a rendered project answers to requests made from its own API description, valid and not."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from processes import clean_environment, rendered_python, show
+from rendering import slug_of
+
+pytestmark = pytest.mark.slow
+
+# Valid by the description, and yet refused on good grounds: a cursor that no list gave, an
+# idempotency key that came with another order. And Starlette's 405 names the methods of the first
+# route of a path only, when each method has a route of its own.
+EXCLUDED_CHECKS = "positive_data_acceptance,allow_header_conformance"
+SEED = 20_260_101
+EXAMPLES = 40  # per operation and phase: some 700 requests, 10 s
+
+
+@contextlib.contextmanager
+def served(project: Path, log: Path) -> Iterator[str]:
+    """Yield the URL of the project's application, served by a process of its own."""
+    slug = slug_of(project)
+    environment = {
+        f"{slug.upper()}_ENVIRONMENT": "test",
+        f"{slug.upper()}_RATE_LIMIT__REQUESTS_PER_MINUTE": "1000000",
+    }
+    # The socket is bound here and handed over, so that no other process gets the port first.
+    with socket.create_server(("127.0.0.1", 0)) as listening, log.open("wb") as output:
+        server = subprocess.Popen(
+            [rendered_python(), "-m", "uvicorn", f"{slug}.main:app", "--fd", str(listening.fileno())],
+            cwd=project,
+            env=clean_environment(**environment),
+            pass_fds=[listening.fileno()],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            yield "http://127.0.0.1:{}".format(listening.getsockname()[1])
+        finally:
+            server.terminate()
+            try:
+                server.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
+                raise
+
+
+def test_no_request_finds_a_server_error_or_an_answer_beside_the_description(
+    default_project: Path, tmp_path: Path
+) -> None:
+    log = tmp_path / "server.log"
+    command = [
+        str(Path(sys.executable).with_name("schemathesis")),
+        "run",
+        "--wait-for-schema=20",
+        f"--exclude-checks={EXCLUDED_CHECKS}",
+        f"--seed={SEED}",
+        "--generation-deterministic",
+        f"--max-examples={EXAMPLES}",
+        "--generation-database=none",
+        "--suppress-health-check=all",
+        "--request-timeout=10",
+        "--continue-on-failure",
+        "--no-color",
+    ]
+    with served(default_project, log) as url:
+        done = subprocess.run(
+            [*command, f"{url}/openapi.json"],
+            cwd=tmp_path,
+            env=clean_environment(),
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+    assert done.returncode == 0, show(done) + log.read_text("utf-8", "replace")
+    # A run that tested nothing is no proof.
+    assert "/orders" not in done.stdout or "Tested: 0" not in done.stdout, show(done)

@@ -1,0 +1,348 @@
+# Managed by Slipway: updates overwrite this file. To extend the service see AGENTS.md.
+"""One raw ASGI middleware that applies every policy in a single pass over a request.
+
+Seven middlewares stacked would each wrap `send` and look through the headers again. Here the headers
+are read once, what is added to a response is encoded beforehand, and `send` is wrapped once, by a
+plain method: it returns the server's awaitable instead of awaiting it in a frame of its own.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ..utils.context import RequestContext, current_request
+from ..utils.logging import get_logger, log_request
+from .body_limit import BodyLimit, CountedBody
+from .client_address import ClientAddresses
+from .cors import CorsPolicy, is_preflight
+from .headers import HeaderPolicy, without
+from .hosts import HostPolicy, https_redirect
+from .rate_limit import RateLimiter
+from .refusals import Fields, Pair, Refusal, joined
+from .request_id import accept_request_id, new_request_id, parse_traceparent, printable
+from .ssrf import SsrfFilter
+
+if TYPE_CHECKING:
+    from .request_context import RequestTracer
+
+CLIENT_CLOSED_REQUEST = 499
+"""Logged when the client went away before it was answered; nginx's number, never sent."""
+
+
+@dataclass(frozen=True)
+class Policies:
+    """What the edge applies; None switches a policy off.
+
+    Attributes:
+        headers: Security headers of every response.
+        hosts: Host names that are served.
+        cors: Origins whose scripts may read responses.
+        https_redirect: Whether plain HTTP is sent to https.
+        limiter: Rate limits.
+        ssrf: Filter on query parameters.
+        body: Limit on request bodies.
+        context: Whether to give requests an id, write the access log and answer unhandled
+            exceptions.
+        tracer: Told about every request and unhandled exception.
+        addresses: Finds the client behind trusted proxies.
+        probe_paths: Path prefixes that an orchestrator asks by address and in plain HTTP: no
+            redirect, and any host.
+        debug: Whether a 500 shows the exception and its traceback.
+    """
+
+    headers: HeaderPolicy | None = None
+    hosts: HostPolicy | None = None
+    cors: CorsPolicy | None = None
+    https_redirect: bool = False
+    limiter: RateLimiter | None = None
+    ssrf: SsrfFilter | None = None
+    body: BodyLimit | None = None
+    context: bool = False
+    tracer: RequestTracer | None = None
+    addresses: ClientAddresses = ClientAddresses()
+    probe_paths: tuple[str, ...] = ("/health/",)
+    debug: bool = False
+
+
+class Exchange:
+    """One request and the response to it.
+
+    Attributes:
+        fields: The request's headers by name.
+        path: Its path, without the prefix that the application is mounted at.
+        address: The client's address.
+        extra: Headers that are added to the response.
+        status: The response's status; 0 until it has started.
+        answered: Whether the edge has answered in the application's place, which is then not
+            listened to any more.
+    """
+
+    __slots__ = (
+        "_logged",
+        "_send",
+        "_started_at",
+        "address",
+        "answered",
+        "context",
+        "extra",
+        "fields",
+        "origin",
+        "path",
+        "scope",
+        "status",
+    )
+
+    def __init__(self, policies: Policies, scope: Scope, send: Send) -> None:
+        self._started_at = perf_counter()
+        self._send = send
+        self.scope = scope
+        self.status = 0
+        self.answered = False
+        headers = scope["headers"]
+        fields: Fields = dict(headers)
+        if len(fields) != len(headers):
+            fields = joined(headers)
+        self.fields = fields
+        path: str = scope["path"]
+        root = scope.get("root_path")
+        if root and path.startswith(f"{root}/"):
+            path = path[len(root) :]
+        self.path = path
+        self.address = policies.addresses.address(scope, fields)
+        self.extra: list[Pair] = []
+        policy = policies.headers
+        if policy is not None:
+            https = policy.hsts_always or policies.addresses.is_https(scope, fields)
+            self.extra += policy.headers(path, https=https)
+        if policies.cors is not None:
+            self.extra += policies.cors.headers(fields.get(b"origin"))
+        self._logged = not policies.context
+        self.context = self._new_context() if policies.context else None
+
+    def _new_context(self) -> RequestContext:
+        fields = self.fields
+        request_id = accept_request_id(fields.get(b"x-request-id")) or new_request_id()
+        self.extra.append((b"x-request-id", request_id))
+        parent = fields.get(b"traceparent")
+        trace_id, span_id = parse_traceparent(parent) if parent is not None else ("", "")
+        return RequestContext(request_id.decode(), trace_id, span_id)
+
+    def send(self, message: Message) -> Awaitable[None]:
+        """Pass a message of the application on, adding the headers that it does not set itself."""
+        if self.answered:
+            return _nothing()
+        kind = message["type"]
+        if kind == "http.response.start":
+            self.status = message["status"]
+            self._add_headers(message)
+        elif not self._logged and kind == "http.response.body" and not message.get("more_body"):
+            self.log(self.status)
+        return self._send(message)
+
+    def _add_headers(self, message: Message) -> None:
+        own = message.get("headers", ())
+        extra = self.extra
+        names = dict(own)
+        for pair in extra:
+            if pair[0] in names:
+                extra = without(extra, own)
+                break
+        # A new list: the application may send the same response object again.
+        message["headers"] = [*own, *extra]
+
+    def take(self, verdict: tuple[Pair, ...] | Refusal) -> Refusal | None:
+        """Keep the headers that a limiter allowed the request with, or return its refusal."""
+        if isinstance(verdict, Refusal):
+            return verdict
+        self.extra += verdict
+        return None
+
+    async def answer(self, refusal: Refusal) -> None:
+        """Answer in the application's place, unless its response has started."""
+        if self.status or self.answered:
+            self.answered = True
+            return
+        own, body = refusal.render()
+        start: Message = {"type": "http.response.start", "status": refusal.status, "headers": own}
+        await self.send(start)
+        await self.send({"type": "http.response.body", "body": body})
+        self.answered = True
+
+    def log(self, status: int) -> None:
+        """Write the access log line, once."""
+        if self._logged:
+            return
+        self._logged = True
+        scope = self.scope
+        log_request(
+            method=printable(scope.get("method", "WEBSOCKET"), 16),
+            path=printable(scope["path"]),
+            status=status,
+            duration_ms=(perf_counter() - self._started_at) * 1e3,
+            client=self.address,
+        )
+
+
+async def _nothing() -> None:
+    """Take a message of an application that nobody listens to any more."""
+
+
+class SecurityEdge:
+    """Apply every policy that is given.
+
+    The order: request id, host name, preflight (never limited), redirect to https, rate limit,
+    query parameters, body size, application. Each answer on the way out carries the security
+    headers, the CORS headers and the request id, and is in the access log.
+
+    Args:
+        app: The application inside.
+        policies: What to apply.
+    """
+
+    def __init__(self, app: ASGIApp, policies: Policies) -> None:
+        self.app = app
+        self.policies = policies
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, WebSocket or lifespan."""
+        if scope["type"] != "http":
+            await self._serve_other(scope, receive, send)
+            return
+        policies = self.policies
+        exchange = Exchange(policies, scope, send)
+        token = current_request.set(exchange.context) if policies.context else None
+        tracer = policies.tracer
+        trace = tracer.start(scope) if tracer is not None else None
+        try:
+            refusal = self._vet_caller(exchange)
+            limiter = policies.limiter
+            if limiter is not None and refusal is None:
+                request = scope, exchange.path, exchange.fields, exchange.address
+                local = limiter.store is None
+                refusal = exchange.take(
+                    limiter.check(*request) if local else await limiter.check_shared(*request)
+                )
+            if refusal is None:
+                refusal = self._vet_content(exchange)
+            if refusal is not None:
+                await exchange.answer(refusal)
+            else:
+                await self.app(scope, self._counted(exchange, receive), exchange.send)
+        except Exception as error:
+            # The edge: whatever nobody handled is logged and answered here.
+            if not await self._handled(exchange, error):
+                raise
+        finally:
+            exchange.log(exchange.status or CLIENT_CLOSED_REQUEST)
+            if tracer is not None and trace is not None:
+                tracer.finish(trace, scope, exchange.status)
+            if token is not None:
+                current_request.reset(token)
+
+    def _vet_caller(self, exchange: Exchange) -> Refusal | None:
+        """Return why a caller is not let in, from what is known before its request is counted."""
+        policies, fields = self.policies, exchange.fields
+        probe = exchange.path.startswith(policies.probe_paths)
+        host = fields.get(b"host")
+        if policies.hosts is not None and not probe and not policies.hosts.accepts(host):
+            return policies.hosts.refusal()
+        scope = exchange.scope
+        if scope["type"] == "websocket":
+            return None
+        if policies.cors is not None and is_preflight(scope["method"], fields):
+            return policies.cors.preflight(fields)
+        if policies.https_redirect and not probe:
+            if not policies.addresses.is_https(scope, fields):
+                return https_redirect(scope, host)
+        return None
+
+    def _vet_content(self, exchange: Exchange) -> Refusal | None:
+        """Return why a request is not passed on."""
+        policies = self.policies
+        query = exchange.scope["query_string"]
+        refusal = policies.ssrf.check(query) if query and policies.ssrf is not None else None
+        if refusal is None and policies.body is not None:
+            refusal = policies.body.check(exchange.scope, exchange.fields)
+        return refusal
+
+    def _counted(self, exchange: Exchange, receive: Receive) -> Receive:
+        body = self.policies.body
+        if body is None or not body.must_count(exchange.scope, exchange.fields):
+            return receive
+
+        async def overflow() -> None:
+            await exchange.answer(body.refusal(exchange.scope))
+
+        return CountedBody(receive, body.max_bytes, overflow)
+
+    async def _handled(self, exchange: Exchange, error: Exception) -> bool:
+        """Log, report and answer an exception; False when it has to be raised again."""
+        if exchange.answered or isinstance(error, ClientDisconnect):
+            return True
+        if not self.policies.context:
+            return False
+        scope = exchange.scope
+        method, path = scope.get("method", "WEBSOCKET"), printable(scope["path"])
+        get_logger(__name__).error(
+            "unhandled_exception", method=printable(method, 16), path=path, exc_info=error
+        )
+        if self.policies.tracer is not None:
+            self.policies.tracer.capture(error, scope)
+        if exchange.status or scope["type"] != "http":
+            return False
+        refusal = Refusal(500)
+        if self.policies.debug:
+            lines = traceback.format_exception(error)
+            refusal = Refusal(500, repr(error), extensions={"traceback": lines})
+        await exchange.answer(refusal)
+        return True
+
+    async def _serve_other(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a WebSocket, or close what is open when the application shuts down."""
+        if scope["type"] == "websocket":
+            await self._serve_websocket(scope, receive, send)
+            return
+        limiter = self.policies.limiter
+
+        async def close_first(message: Message) -> None:
+            # The server may stop the loop as soon as it has this message.
+            if message["type"].startswith("lifespan.shutdown") and limiter is not None:
+                await limiter.aclose()
+            await send(message)
+
+        await self.app(scope, receive, close_first)
+
+    async def _serve_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Vet the opening handshake of a WebSocket; a refused one is answered with 403."""
+        policies = self.policies
+        exchange = Exchange(policies, scope, send)
+        token = current_request.set(exchange.context) if policies.context else None
+        status = 403
+        try:
+            refusal = self._vet_caller(exchange)
+            if refusal is None and policies.limiter is not None:
+                request = scope, exchange.path, exchange.fields, exchange.address
+                local = policies.limiter.store is None
+                check = policies.limiter.check_shared(*request) if not local else None
+                verdict = await check if check else policies.limiter.check(*request)
+                refusal = exchange.take(verdict)
+            if refusal is None:
+                status = 101
+                await self.app(scope, receive, send)
+            else:
+                await send({"type": "websocket.close", "code": 1008, "reason": refusal.detail})
+        except Exception as error:
+            # The edge: logged here; the server closes the connection.
+            await self._handled(exchange, error)
+            raise
+        finally:
+            exchange.log(status)
+            if token is not None:
+                current_request.reset(token)

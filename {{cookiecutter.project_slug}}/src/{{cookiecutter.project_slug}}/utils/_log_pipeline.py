@@ -1,0 +1,265 @@
+# Managed by Slipway: updates overwrite this file. To extend the service see AGENTS.md.
+"""The one pipeline that every log event takes, whichever logger it came from."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from time import gmtime, strftime, time
+from typing import Final, cast
+
+import orjson
+
+from ._exception_data import exception_data, stack_data
+from ._log_writer import LogWriter
+from ._structlog import structlog
+from .context import current_request
+from .redaction import Redactor
+
+MAX_LINE: Final = 32_768
+_MAX_FIELDS: Final = 64
+_MAX_SHORT: Final = 256
+_KNOWN_EVENTS: Final = 1024
+_KNOWN_LENGTH: Final = 64
+_INFO: Final = logging.INFO
+_ERROR: Final = logging.ERROR
+_MILLISECONDS: Final = tuple(f".{ms:03d}Z" for ms in range(1000))
+
+Document = dict[str, object]
+
+LEVEL_NAMES: Final = {10: "debug", 20: "info", 30: "warning", 40: "error", 50: "critical"}
+
+# Every bound key has a ContextVar of its own in here. It is structlog's private name; without it
+# the public function is asked, which copies the whole context and costs a microsecond per event.
+_BOUND_VARS = getattr(structlog.contextvars, "_CONTEXT_VARS", None)
+
+# What JSON leaves as it is, but a terminal obeys or a reader takes for the end of a line: the C1
+# controls, NEL, the line and paragraph separators and the marks that turn text around.
+_UNSAFE = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+@dataclass(frozen=True, slots=True)
+class LogEvent:
+    """What an observer sees of an event; its fields are safe already.
+
+    Attributes:
+        level: As in the standard library: 20 is INFO, 40 is ERROR.
+        logger: Name of the logger, or an empty string.
+        event: What happened.
+        time: Seconds since the epoch.
+        fields: The key-values.
+        error: The exception that was logged with it.
+    """
+
+    level: int
+    logger: str
+    event: str
+    time: float
+    fields: Mapping[str, object]
+    error: BaseException | None
+
+
+Observer = Callable[[LogEvent], None]
+
+
+def level_name(level: int) -> str:
+    """Return the name of a level; levels between two have the lower one's."""
+    return LEVEL_NAMES.get(level) or LEVEL_NAMES[min(max(level // 10, 1), 5) * 10]
+
+
+def _escape(match: re.Match[str]) -> str:
+    return f"\\u{ord(match[0]):04x}"
+
+
+def to_json(document: Document) -> bytes:
+    """Return a document as one line of JSON."""
+    line = orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE)
+    if not line.isascii():
+        line = _UNSAFE.sub(_escape, line.decode()).encode()
+    return line
+
+
+class Pipeline:
+    """Make an event safe, render it, hand it to the writer.
+
+    Args:
+        redactor: The rules; tests pass rules that let everything through to prove that the rules
+            make the difference.
+        render: Makes a line of a document.
+        writer: Where lines go.
+        timestamps: Whether a line says when.
+    """
+
+    def __init__(
+        self,
+        redactor: Redactor,
+        render: Callable[[Document], bytes],
+        writer: LogWriter,
+        *,
+        timestamps: bool = True,
+    ) -> None:
+        self.redactor = redactor
+        self.writer = writer
+        self.observer: Observer | None = None
+        self._render = render
+        self._timestamps = timestamps
+        self._second = (0, "")
+        self._known_events: set[str] = set()
+
+    def emit(
+        self,
+        level: int,
+        level_name: str,
+        logger: str,
+        event: str,
+        bound: Mapping[str, object] | None,
+        fields: Mapping[str, object],
+        *,
+        observed: bool = True,
+    ) -> None:
+        """Log one event. Never raises: a log line must not fail the work it tells of."""
+        now = time()
+        try:
+            error = None
+            if "exc_info" in fields or "stack_info" in fields:
+                error, fields = _take_error(fields)
+            if event not in self._known_events:
+                event = self._safe_event(event)
+            document: Document = {}
+            if self._timestamps:
+                document["timestamp"] = stamp = self._stamp(now)
+            document["level"] = level_name
+            document["event"] = event
+            if logger:
+                document["logger"] = logger
+            request = current_request.get()
+            if request is not None:
+                if request.request_id:
+                    document["request_id"] = request.request_id
+                if request.trace_id:
+                    document["trace_id"] = request.trace_id
+                    document["span_id"] = request.span_id
+            add = self.redactor.update
+            if _BOUND_VARS is None or _BOUND_VARS:
+                add(document, _bound_contextvars())
+            if bound:
+                add(document, bound)
+            if fields:
+                add(document, fields if len(fields) <= _MAX_FIELDS else _first(fields))
+            # A field may go by the name of one of these; it does not get to replace it.
+            document["level"] = level_name
+            document["event"] = event
+            if self._timestamps:
+                document["timestamp"] = stamp
+            if error is not None:
+                document["exception"] = exception_data(error, self.redactor)
+            self.writer.write(self._line(document), urgent=level >= _ERROR)
+            if observed and self.observer is not None and level >= _INFO:
+                self.observer(LogEvent(level, logger, event, now, _fields_of(document), error))
+        except Exception as failure:  # noqa: BLE001  # an edge: any object's code runs in here
+            self._complain(level_name, failure)
+
+    def _safe_event(self, event: object) -> str:
+        """Return the event's text; constant names, which most are, are looked at once."""
+        text = event if type(event) is str else str(event)
+        safe = self.redactor.text(text)
+        if safe == event and len(text) <= _KNOWN_LENGTH:
+            if len(self._known_events) >= _KNOWN_EVENTS:
+                self._known_events.clear()
+            self._known_events.add(text)
+        return safe
+
+    def _stamp(self, now: float) -> str:
+        """Return ISO 8601 in UTC with milliseconds; what changes once a second is made then."""
+        whole = int(now)
+        second, text = self._second
+        if second != whole:
+            text = strftime("%Y-%m-%dT%H:%M:%S", gmtime(whole))
+            self._second = (whole, text)
+        return text + _MILLISECONDS[int((now - whole) * 1000)]
+
+    def _line(self, document: Document) -> bytes:
+        try:
+            line = self._render(document)
+        except (TypeError, ValueError):
+            # An integer over 64 bits or half a surrogate pair: rare, so it costs only then.
+            document = cast("Document", _cleaned(document))
+            line = self._render(document)
+        if len(line) > MAX_LINE:
+            line = self._render(_shortened(document))
+        return line
+
+    def _complain(self, level_name: str, failure: Exception) -> None:
+        name = type(failure).__name__
+        document: Document = {"level": level_name, "event": "log_event_failed", "error": name}
+        self.writer.write(self._render(document), urgent=True)
+
+
+_OWN = frozenset(
+    ("timestamp", "level", "event", "logger", "request_id", "trace_id", "span_id", "exception")
+)
+
+
+def _fields_of(document: Document) -> Document:
+    return {key: value for key, value in document.items() if key not in _OWN}
+
+
+def _first(fields: Mapping[str, object]) -> Document:
+    kept = dict(islice(fields.items(), _MAX_FIELDS))
+    kept["fields_left_out"] = len(fields) - _MAX_FIELDS
+    return kept
+
+
+def _bound_contextvars() -> Document:
+    if _BOUND_VARS is None:
+        return dict(structlog.contextvars.get_contextvars())
+    prefix = len(structlog.contextvars.STRUCTLOG_KEY_PREFIX)
+    # A copy, since another thread may bind a new key meanwhile; Ellipsis means unbound.
+    found = ((name, var.get(...)) for name, var in tuple(_BOUND_VARS.items()))
+    return {name[prefix:]: value for name, value in found if value is not ...}
+
+
+def _cleaned(value: object) -> object:
+    """Return a safe value without what JSON can't hold: large integers, lone surrogates."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, int):
+        return value if value.bit_length() < 64 else f"[integer of {value.bit_length()} bits]"
+    if isinstance(value, dict):
+        return {str(_cleaned(key)): _cleaned(member) for key, member in value.items()}
+    return [_cleaned(member) for member in value] if isinstance(value, list) else value
+
+
+def _shortened(document: Document) -> Document:
+    """Return the document with every large value replaced by the beginning of its text."""
+    short: Document = {}
+    for key, value in document.items():
+        text = value if isinstance(value, str) else repr(value)
+        short[key] = value if len(text) <= _MAX_SHORT else f"{text[:_MAX_SHORT]}...[clipped]"
+    return short
+
+
+def _take_error(
+    fields: Mapping[str, object],
+) -> tuple[BaseException | None, Mapping[str, object]]:
+    """Take exc_info and stack_info out of the fields; a stack stays, as data."""
+    rest = {k: v for k, v in fields.items() if k not in {"exc_info", "stack_info"}}
+    stack = fields.get("stack_info")
+    if isinstance(stack, str):
+        rest["stack"] = stack.splitlines()
+    elif stack:
+        rest["stack"] = stack_data(sys._getframe(3))  # noqa: SLF001  # the caller's own frame
+    return error_of(fields.get("exc_info")), rest
+
+
+def error_of(exc_info: object) -> BaseException | None:
+    """Return the exception that `exc_info=` means: True, an exception or the old triple."""
+    if isinstance(exc_info, BaseException):
+        return exc_info
+    if isinstance(exc_info, tuple):
+        return exc_info[1] if len(exc_info) == 3 else None
+    return sys.exc_info()[1] if exc_info else None
