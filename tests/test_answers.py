@@ -209,7 +209,7 @@ def test_refused_answer_comes_with_advice_and_leaves_nothing(
     value = HOSTILE[kind]
     refused = [name for name in TEXTS if refusal(name, value)]
     # The rule is one function for all of them; two go through the real engines.
-    for name in {"project_slug", *refused[-2:]} & set(refused):
+    for name in {"project_slug", *refused[-1:]} & set(refused):
         for engine in ENGINES:
             if (engine, kind) == ("cookiecutter", "jinja") and name != "project_slug":
                 continue  # there it is an expression, and 49 a fine answer
@@ -271,7 +271,8 @@ def test_answer_outside_the_choices_is_refused(
 def render_slug(name: str) -> str:
     """Return the slug that the manifest makes from a name."""
     answers = {"project_name": name}
-    return str(Template(MANIFEST["project_slug"]).render(cookiecutter=answers))
+    template = SandboxedEnvironment().from_string(MANIFEST["project_slug"])
+    return str(template.render(cookiecutter=answers))
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What people read in a project: its documentation site, its licence, the map of its files."""
 
+import ast
 import json
 import os
 import re
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 from processes import RunIn
 from projects import known_settings, read_yaml
-from rendering import Renderer
+from rendering import Renderer, slug_of
 
 
 def test_configuration_page_lists_every_setting(default_project: Path, run_in: RunIn) -> None:
@@ -95,3 +96,30 @@ def test_map_says_whose_each_file_is(default_project: Path, manifest: dict[str, 
 
 def test_check_script_may_be_executed(default_project: Path) -> None:
     assert os.access(default_project / "scripts/check", os.X_OK)
+
+
+def test_categories_page_lists_the_taxonomy(default_project: Path, run_in: RunIn) -> None:
+    page = (default_project / "docs/platform/logging-and-sentry.md").read_text("utf-8")
+    table = page.partition("### Categories")[2]
+    code = (
+        f"import json; from {slug_of(default_project)}.utils.taxonomy import EventCategory; "
+        "print(json.dumps({c.value: c.meaning for c in EventCategory}))"
+    )
+    wanted = json.loads(run_in(default_project, "python", "-c", code).stdout)
+    assert dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", table, re.MULTILINE)) == wanted
+
+
+def test_names_that_pages_import_exist(default_project: Path, run_in: RunIn) -> None:
+    pages = [*(default_project / "docs").rglob("*.md"), *default_project.glob("*.md")]
+    blocks = [
+        block
+        for page in pages
+        for block in re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+    ]
+    assert len(blocks) >= 3
+    imports = {line for block in blocks for line in block.splitlines() if line[:6] == "from ."}
+    slug = slug_of(default_project)
+    lines = [line.replace("from .", f"from {slug}.", 1) for line in sorted(imports)]
+    run_in(default_project, "python", "-c", "\n".join(lines))
+    for block in blocks:
+        compile(block, "page", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)

@@ -6,11 +6,13 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 
 @dataclass
@@ -133,6 +135,13 @@ def sleep(sleeps: list[float]) -> Callable[[float], Awaitable[None]]:
         sleeps.append(seconds)
 
     return note
+
+
+@pytest.fixture
+def logs() -> Iterator[list[MutableMapping[str, Any]]]:
+    """The events that were logged, instead of being written."""
+    with capture_logs() as events:
+        yield events
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from {{ cookiecutter.project_slug }}.clients.http import HttpClient
 from {{ cookiecutter.project_slug }}.core.config import HttpClientSettings
 from {{ cookiecutter.project_slug }}.utils.context import RequestContext, current_request
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("logs")]
 
 
 @pytest.fixture
@@ -358,6 +358,30 @@ async def test_error_names_the_call_and_no_secret(make, http_server):
     text = str(caught.value)
     assert text.startswith(f"stock: GET {server.url('/items')} failed: ")
     assert "s3cret" not in text
+
+
+async def test_failed_call_is_logged_once_without_secrets(make, http_server, answer, logs):
+    async with http_server(answer(503)) as server, make(max_retries=1) as client:
+        await client.get(server.url("/items?token=s3cret"), headers={"X-Key": "s3cret"})
+    (event,) = logs
+    assert event.pop("duration_ms") >= 0
+    assert event == {
+        "event": "http_call_failed",
+        "log_level": "warning",
+        "client": "stock",
+        "method": "GET",
+        "url": server.url("/items"),
+        "attempts": 2,
+        "status": 503,
+    }
+
+
+async def test_successful_call_is_not_logged(make, http_server, logs, caplog):
+    caplog.set_level("INFO")
+    async with http_server() as server, make() as client:
+        await client.get(server.url("/?token=s3cret"))
+    assert logs == []
+    assert "s3cret" not in caplog.text
 
 
 async def test_invalid_header_is_not_repeated_in_the_error(make, http_server):

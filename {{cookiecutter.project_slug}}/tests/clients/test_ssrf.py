@@ -34,7 +34,7 @@ from {{ cookiecutter.project_slug }}.clients.transport import BoundedTransport, 
 from {{ cookiecutter.project_slug }}.core.config import HttpClientSettings
 from {{ cookiecutter.project_slug }}.utils.addresses import is_public_address
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("logs")]
 
 PUBLIC = ("8.8.8.8", "1.1.1.1", "93.184.216.34", "151.101.1.140", "2606:4700::1111", "2a00:1450::8a")
 INSIDE_4 = (
@@ -167,7 +167,7 @@ def hostile(network: Network) -> Iterator[tuple[str, str]]:
         answers = {"alone": [text], "first": [text, "1.1.1.1"], "last": ["1.1.1.1", text]}
         for place, answer in answers.items():
             network.names[f"{place}-{position}.example"] = [answer]
-            yield "resolved", f"https://{place}-{position}.example:8443/"
+            yield "resolved", f"http://{place}-{position}.example:8443/"
         network.names[f"rebinding-{position}.example"] = [["1.1.1.1"], [text]]
         yield "rebinding", f"http://rebinding-{position}.example/"
         host = f"[{text}]" if ":" in text else text
@@ -175,9 +175,8 @@ def hostile(network: Network) -> Iterator[tuple[str, str]]:
             target = quote(f"http://{host}/", safe="")
             yield "redirect", f"http://public.example/redirect/{status}?to={target}"
     for name in LOCAL_NAMES:
-        network.names[name] = [["127.0.0.1"]]
+        network.names[name] = network.names[f"{name}."] = [["127.0.0.1"]]
         yield from (("name", f"http://{host}/") for host in (name, name.upper(), f"{name}."))
-        network.names[f"{name}."] = network.names[name]
     yield from (("scheme", f"{scheme}://127.0.0.1/") for scheme in SCHEMES)
 
 

@@ -11,6 +11,7 @@ import httpx2
 
 from ..core.config import HttpClientSettings
 from ..utils.context import current_request
+from ..utils.redaction import redact_text
 from .errors import (
     CallTimeoutError,
     ConnectionFailedError,
@@ -81,7 +82,8 @@ class Call:
 
 def loggable_url(url: httpx2.URL) -> str:
     """Return a URL without user information, query and fragment, where secrets live."""
-    return str(url.copy_with(username=None, password=None, query=None, fragment=None))[:500]
+    bare = url.copy_with(username=None, password=None, query=None, fragment=None)
+    return redact_text(str(bare)[:500])  # some services put tokens into the path
 
 
 def with_context(headers: Mapping[str, str] | None) -> Mapping[str, str] | None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -110,6 +111,9 @@ class HttpClient:
             transport=transport if transport is not None else guarded_transport(settings),
             trust_env=False,
         )
+        # httpx2 logs each call at INFO, its query included; what fails is logged here instead.
+        if (library := logging.getLogger("httpx2")).level == logging.NOTSET:
+            library.setLevel(logging.WARNING)
         self._base_url = httpx2.URL(base_url) if base_url else None
 
     async def __aenter__(self) -> Self:

@@ -37,7 +37,7 @@ def backoff_s(attempt: int, *, fraction: Callable[[], float] = random.random) ->
         attempt: 1 before the first retry.
         fraction: Source of numbers from 0 to 1.
     """
-    return fraction() * min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2.0 ** (attempt - 1))
+    return fraction() * min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2.0 ** min(attempt - 1, 30))
 
 
 def parse_retry_after(value: str | None, *, now: datetime | None = None) -> float | None:

@@ -66,7 +66,7 @@ class CorsPolicy:
     ) -> None:
         self._any = "*" in origins
         if self._any and (allow_credentials or len(origins) > 1):
-            msg = 'allowed_origins: "*" cannot go with credentials or other origins; list the origins'
+            msg = 'allowed_origins: "*" goes with no credentials and no other origin; list them'
             raise ValueError(msg)
         self._methods = frozenset(method.encode() for method in allow_methods)
         self._headers = frozenset(name.lower().encode() for name in allow_headers)
@@ -110,12 +110,14 @@ class CorsPolicy:
 
 def is_preflight(method: str, fields: Fields) -> bool:
     """Whether a request is a CORS preflight rather than a plain OPTIONS."""
-    return method == "OPTIONS" and b"origin" in fields and b"access-control-request-method" in fields
+    if method != "OPTIONS":
+        return False
+    return b"origin" in fields and b"access-control-request-method" in fields
 
 
 def _checked(origin: str) -> str:
     lower = origin.lower()
     if not _ORIGIN(lower):
-        msg = f"allowed_origins: {origin!r} is not an origin; write https://app.example.com, no path"
+        msg = f"allowed_origins: {origin!r} is no origin; write https://app.example.com, no path"
         raise ValueError(msg)
     return lower

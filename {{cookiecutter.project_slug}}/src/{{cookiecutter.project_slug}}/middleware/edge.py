@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Awaitable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -66,7 +66,7 @@ class Policies:
     body: BodyLimit | None = None
     context: bool = False
     tracer: RequestTracer | None = None
-    addresses: ClientAddresses = ClientAddresses()
+    addresses: ClientAddresses = field(default_factory=ClientAddresses)
     probe_paths: tuple[str, ...] = ("/health/",)
     debug: bool = False
 
@@ -258,9 +258,9 @@ class SecurityEdge:
             return None
         if policies.cors is not None and is_preflight(scope["method"], fields):
             return policies.cors.preflight(fields)
-        if policies.https_redirect and not probe:
-            if not policies.addresses.is_https(scope, fields):
-                return https_redirect(scope, host)
+        redirects = policies.https_redirect and not probe
+        if redirects and not policies.addresses.is_https(scope, fields):
+            return https_redirect(scope, host)
         return None
 
     def _vet_content(self, exchange: Exchange) -> Refusal | None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypedDict
 
 from .refusals import Pair
 
@@ -21,6 +22,18 @@ Swagger UI writes inline style attributes, and its icons are data: images.
 """
 
 PERMISSIONS_POLICY = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
+
+
+class HeaderOptions(TypedDict, total=False):
+    """The arguments of `HeaderPolicy`."""
+
+    content_security_policy: str
+    docs_content_security_policy: str
+    docs_paths: Sequence[str]
+    hsts_max_age_s: int
+    hsts_include_subdomains: bool
+    hsts_preload: bool
+    hsts_always: bool
 
 
 class HeaderPolicy:

@@ -44,7 +44,7 @@ class HostPolicy:
         names = [name.lower().rstrip(".") for name in names]
         for name in names:
             if "*" in name.removeprefix("*.") and name != "*":
-                msg = f"allowed_hosts: {name!r} is no pattern; a star stands first, as *.example.com"
+                msg = f"allowed_hosts: {name!r} is no pattern; write *.example.com, or a name"
                 raise ValueError(msg)
         self._any = "*" in names
         self._exact = frozenset(names)

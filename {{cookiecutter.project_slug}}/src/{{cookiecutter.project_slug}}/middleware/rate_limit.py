@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from math import ceil
-from typing import Literal
+from typing import Literal, TypedDict
 
 from starlette.types import Scope
 
@@ -29,6 +29,18 @@ _ALGORITHMS: dict[AlgorithmName, Callable[[int], Algorithm]] = {
     "sliding-window": SlidingWindow,
 }
 _FORWARDED = "forwarded"
+
+
+class LimiterOptions(TypedDict, total=False):
+    """Arguments of `RateLimiter` that a stand-alone middleware passes on."""
+
+    burst: int | None
+    routes: Mapping[str, int] | None
+    exempt_paths: Sequence[str]
+    max_keys: int
+    key: KeyFunction | None
+    on_store_failure: StoreFailure
+    clock: Callable[[], float]
 
 
 class RateLimiter:

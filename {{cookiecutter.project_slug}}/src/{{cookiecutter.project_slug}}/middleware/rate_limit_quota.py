@@ -43,19 +43,20 @@ class Quota:
     def __post_init__(self) -> None:
         burst = self.limit if self.burst is None else self.burst
         if not 1 <= self.limit <= _MAX_LIMIT or burst < 1 or self.window <= 0:
-            msg = f"the limit {self.name!r} must allow 1 to {_MAX_LIMIT:,} requests, and bursts of 1"
+            msg = f"the limit {self.name!r} must allow 1 to {_MAX_LIMIT:,} requests and a burst"
             raise ValueError(msg)
         if not (self.name.isascii() and self.name.isprintable()) or '"' in self.name:
             msg = f"the limit {self.name!r} needs a name in printable ASCII without quotes"
             raise ValueError(msg)
         period = self.window / self.limit
         # A millionth of a second for rounding, or the last request of a full burst might not pass.
-        known = {"period": period, "tolerance": (burst - 1) * period + 1e-6}
+        tolerance = (burst - 1) * period + 1e-6
         name = f'"{self.name}"'.replace("\\", "\\\\").encode()
         policy = name + f";q={self.limit};w={ceil(self.window)}".encode()
-        known |= {"_policy": (b"ratelimit-policy", policy), "_prefix": name + b";r="}
-        for attribute, value in known.items():
-            object.__setattr__(self, attribute, value)
+        object.__setattr__(self, "period", period)
+        object.__setattr__(self, "tolerance", tolerance)
+        object.__setattr__(self, "_policy", (b"ratelimit-policy", policy))
+        object.__setattr__(self, "_prefix", name + b";r=")
 
     def headers(self, left: int, seconds: float) -> tuple[Pair, Pair]:
         """Return `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10).

@@ -34,7 +34,7 @@ return table.concat(answer, ' ')
 """
 
 # a: microseconds per request, b: microseconds that the bucket may be ahead.
-_TOKEN_BUCKET = """
+_GCRA = """
   local ahead = math.max(0, tonumber(redis.call('GET', key) or now) - now)
   if ahead > b then
     left, wait = -1, ahead - b
@@ -92,7 +92,7 @@ _SLIDING_WINDOW = (
 )
 
 SCRIPTS: dict[AlgorithmName, str] = {
-    "token-bucket": _EACH_KEY + _TOKEN_BUCKET + _NEXT_KEY,
+    "token-bucket": _EACH_KEY + _GCRA + _NEXT_KEY,
     "fixed-window": _EACH_KEY + _FIXED_WINDOW + _NEXT_KEY,
     "sliding-window": _EACH_KEY + _SLIDING_WINDOW + _NEXT_KEY,
 }

@@ -8,7 +8,7 @@ single classes apply the same policies, each through a wrapper of its own.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
@@ -17,9 +17,9 @@ from .body_limit import BodyLimit
 from .client_address import ClientAddresses
 from .cors import CorsPolicy
 from .edge import Policies, SecurityEdge
-from .headers import API_CSP, DOCS_CSP, HeaderPolicy
+from .headers import API_CSP, DOCS_CSP, HeaderOptions, HeaderPolicy
 from .hosts import HostPolicy
-from .rate_limit import KeyFunction, RateLimiter, StoreFailure
+from .rate_limit import KeyFunction, LimiterOptions, RateLimiter, StoreFailure
 from .rate_limit_scripts import AlgorithmName
 from .rate_limit_store import SharedStore
 from .ssrf import SsrfFilter
@@ -48,7 +48,7 @@ class SecurityHeadersMiddleware(SecurityEdge):
         ValueError: If a policy cannot be a header value.
     """
 
-    def __init__(self, app: ASGIApp, **options: Any) -> None:
+    def __init__(self, app: ASGIApp, **options: Unpack[HeaderOptions]) -> None:
         super().__init__(app, Policies(headers=HeaderPolicy(**options)))
 
 
@@ -58,6 +58,7 @@ class RateLimitMiddleware(SecurityEdge):
     Args:
         app: The application inside.
         requests_per_minute: Requests per client and minute.
+        algorithm: token-bucket, fixed-window or sliding-window.
         url: Valkey or Redis server on which all processes count together.
         trusted_proxies: Networks of the proxies that may name the client.
         **options: Those of `RateLimiter`.
@@ -71,14 +72,19 @@ class RateLimitMiddleware(SecurityEdge):
         app: ASGIApp,
         requests_per_minute: int = 60,
         *,
+        algorithm: AlgorithmName = "token-bucket",
         url: str | None = None,
         trusted_proxies: Sequence[str] = (),
-        **options: Any,
+        **options: Unpack[LimiterOptions],
     ) -> None:
         addresses = ClientAddresses(trusted_proxies)
-        algorithm: AlgorithmName = options.get("algorithm", "token-bucket")
-        store = SharedStore(url, algorithm) if url else None
-        limiter = RateLimiter(requests_per_minute, addresses=addresses, store=store, **options)
+        limiter = RateLimiter(
+            requests_per_minute,
+            algorithm=algorithm,
+            addresses=addresses,
+            store=SharedStore(url, algorithm) if url else None,
+            **options,
+        )
         super().__init__(app, Policies(limiter=limiter, addresses=addresses))
 
 

@@ -78,7 +78,7 @@ def _frame_line(frame: Mapping[str, object] | str) -> str:
         return escape(frame)
     if "left_out" in frame:
         return f"  ... {frame['left_out']} frames"
-    return escape(f"  File \"{frame['file']}\", line {frame['line']}, in {frame['function']}")
+    return escape(f'  File "{frame["file"]}", line {frame["line"]}, in {frame["function"]}')
 
 
 def _exception_lines(error: Mapping[str, object], indent: str = "") -> list[str]:

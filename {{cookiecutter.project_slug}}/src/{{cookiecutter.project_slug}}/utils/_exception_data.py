@@ -24,9 +24,7 @@ def exception_data(error: BaseException, rules: Rules) -> dict[str, object]:
     return _document(error, rules, MAX_CAUSES, set())
 
 
-def _document(
-    error: BaseException, rules: Rules, causes: int, seen: set[int]
-) -> dict[str, object]:
+def _document(error: BaseException, rules: Rules, causes: int, seen: set[int]) -> dict[str, object]:
     seen.add(id(error))
     kind = type(error)
     document: dict[str, object] = {

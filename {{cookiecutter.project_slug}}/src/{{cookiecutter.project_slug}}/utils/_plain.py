@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections import deque
-from collections.abc import ItemsView, Iterable, KeysView, Mapping, Set, ValuesView
+from collections.abc import ItemsView, Iterable, KeysView, Mapping, Sized, ValuesView
+from collections.abc import Set as AbstractSet
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -17,7 +18,7 @@ from uuid import UUID
 
 # What prints as itself and can't hold a secret.
 _PRINTABLE = (date, time, timedelta, Decimal, UUID, IPv4Address, IPv6Address)
-_SEQUENCES = (list, tuple, deque, Set, KeysView, ValuesView, ItemsView)
+_SEQUENCES = (list, tuple, deque, AbstractSet, KeysView, ValuesView, ItemsView)
 _KEY_LENGTH = 128
 
 
@@ -76,8 +77,8 @@ class Walk:
     def plain(self, value: object, depth: int = 0) -> object:
         """Return the value as strings, numbers, lists and dicts."""
         kind = type(value)
-        if kind is str:
-            return self._rules.text(value)  # type: ignore[arg-type]  # by its type
+        if type(value) is str:
+            return self._rules.text(value)
         if value is None or kind is bool or kind is float:
             return value
         if isinstance(value, int) and not isinstance(value, Enum):
@@ -138,8 +139,9 @@ class Walk:
                 else self._rules.hide("hidden")
                 for name, content in held.items()
             }
-        if isinstance(value, tuple) and hasattr(kind, "_fields"):
-            return dict(zip(kind._fields, value, strict=False))
+        names = getattr(kind, "_fields", None)
+        if isinstance(value, tuple) and isinstance(names, tuple):
+            return dict(zip(names, value, strict=False))
         return value if isinstance(value, _SEQUENCES) else None
 
     def _mapping(self, members: Mapping[object, object], depth: int) -> dict[str, object]:
@@ -171,7 +173,7 @@ class Walk:
                 result.append([self._key(member[0]), rules.hide(member[1])])
             else:
                 result.append(self.plain(member, depth))
-        size = len(members) if hasattr(members, "__len__") else 0
+        size = len(members) if isinstance(members, Sized) else 0
         if size > rules.limits.items:
             result.append(f"[{size - rules.limits.items} more]")
         return result

@@ -5,16 +5,25 @@ from __future__ import annotations
 
 import re
 
+
+def _set(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+def _pairs(pairs: str) -> frozenset[tuple[str, ...]]:
+    return frozenset(tuple(pair.split()) for pair in pairs.split(";"))
+
+
 # A key that has one of these words anywhere is sensitive: db_password, X-Auth-Token, refreshToken.
-WORDS = frozenset(
+WORDS = _set(
     "password passwords passwd pwd passphrase passcode passkey secret secrets token tokens "
     "authorization cookie cookies session csrf xsrf credential credentials creds dsn jwt bearer "
-    "otp totp ssn iban cvv cvc".split()
+    "otp totp ssn iban cvv cvc"
 )
 # Only as the whole key or its last word: "auth" and "pin" mean other things in front of others.
-LAST_WORDS = frozenset("auth pin".split())
+LAST_WORDS = _set("auth pin")
 # Only as the whole key.
-WHOLE_KEYS = frozenset("sid pan pass".split())
+WHOLE_KEYS = _set("sid pan pass")
 # A word that ends like this is one of the above, run together: dbpassword, accesstoken, setcookie.
 ENDINGS = (
     "password",
@@ -29,47 +38,42 @@ ENDINGS = (
     "credentials",
 )
 # Names that ordinary software writes without separators.
-JOINED = frozenset(
+JOINED = _set(
     "apikey apikeys apitoken accesskey secretkey privatekey signingkey sessionid sessionkey "
     "sessid phpsessid jsessionid aspsessionid csrfmiddlewaretoken basicauth connectionstring "
-    "creditcard cardnumber ccnumber accountnumber authkey".split()
+    "creditcard cardnumber ccnumber accountnumber authkey"
 )
 # `<kind> key`: an unqualified "key" is a dictionary key and stays readable.
-KEY_KINDS = frozenset(
+KEY_KINDS = _set(
     "api private access secret signing encryption decryption master account auth shared storage "
-    "license hmac aes fernet ssh client session service".split()
+    "license hmac aes fernet ssh client session service"
 )
-PAIRS = frozenset(
-    tuple(pair.split())
-    for pair in (
-        "card number;card no;card num;credit card;debit card;cc number;account number;"
-        "routing number;social security;tax id;security code;pin code;verification code;"
-        "reset code;recovery code;recovery codes;backup codes;mfa code;auth code;"
-        "authorization code;session id;connection string;pass word;db pass;database pass;"
-        "smtp pass;mail pass;user pass;root pass;admin pass;ftp pass;redis pass;pg pass;"
-        "mysql pass;postgres pass;proxy pass;seed phrase"
-    ).split(";")
+PAIRS = _pairs(
+    "card number;card no;card num;credit card;debit card;cc number;account number;"
+    "routing number;social security;tax id;security code;pin code;verification code;"
+    "reset code;recovery code;recovery codes;backup codes;mfa code;auth code;"
+    "authorization code;session id;connection string;pass word;db pass;database pass;"
+    "smtp pass;mail pass;user pass;root pass;admin pass;ftp pass;redis pass;pg pass;"
+    "mysql pass;postgres pass;proxy pass;seed phrase"
 )
 # A key that ends like this speaks about a secret and doesn't hold it: token_count, password_policy.
-MEASURES = frozenset(
+MEASURES = _set(
     "count counts total limit limits length len size bytes type types kind ttl age at duration ms "
     "second seconds minute expiry expires expired expiration lifetime timeout usage used index "
     "valid invalid present missing provided required enabled disabled policy status strength "
-    "consent protection verified changed rotated name names version algorithm alg endpoint".split()
+    "consent protection verified changed rotated name names version algorithm alg endpoint"
 )
 # So does one that begins like this: has_password, max_tokens.
-QUESTIONS = frozenset(
+QUESTIONS = _set(
     "has have is are use uses require requires needs enable allow allows show max min num total "
-    "count remaining".split()
+    "count remaining"
 )
 # Language models count in tokens: prompt_tokens, output_tokens.
-TOKEN_COUNTS = frozenset(
-    "prompt completion input output cached reasoning used audio text image n".split()
-)
+TOKEN_COUNTS = _set("prompt completion input output cached reasoning used audio text image n")
 
 WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+")
 
-_TOKEN_SHAPES = (
+_SHAPES = (
     r"eyJ[\w-]{8,}(?:\.[\w-]*){0,4}"  # JWT and JWE, RFC 7519; cut ones as well
     r"|gh[pousr]_\w{16,}|github_pat_\w{16,}|glpat-[\w-]{16,}"
     r"|xox[abeoprs]-[\w-]{10,}|xapp-[\w-]{10,}|hooks\.slack\.com/services/[\w/]+"
@@ -79,7 +83,7 @@ _TOKEN_SHAPES = (
     r"|shp(?:at|ca|pa|ss)_\w{32,}|do[opr]_v1_\w{40,}|hv[sbr]\.[\w-]{20,}"
     r"|AGE-SECRET-KEY-1\w{20,}|dapi[0-9a-f]{32}"
 )
-TOKEN_SHAPE = re.compile(rf"(?<![A-Za-z0-9])(?:{_TOKEN_SHAPES})")
+TOKEN_SHAPE = re.compile(rf"(?<![A-Za-z0-9])(?:{_SHAPES})")
 
 # What is worth a closer look. Letters only decide whether the real patterns run.
 _STEMS = (
@@ -92,7 +96,7 @@ _STEMS = (
 def hint(extra_words: frozenset[str]) -> re.Pattern[str]:
     """Return the cheap test that text must pass before the real patterns look at it."""
     extra = "".join(f"|{re.escape(word)}" for word in sorted(extra_words))
-    return re.compile(rf"(?i:{_STEMS}{extra})|{_TOKEN_SHAPES}")
+    return re.compile(rf"(?i:{_STEMS}{extra})|{_SHAPES}")
 
 
 PEM = re.compile(
@@ -125,6 +129,4 @@ PAIR = re.compile(
 )
 FLAG = re.compile(r"(?<!\S)(--?[A-Za-z][\w-]{2,40})(\s+)(?!-)([^\s\"']+|\"[^\"]*|'[^']*)")
 # Raw headers, printed: (b'authorization', b'...').
-TUPLE = re.compile(
-    r"(b?[\"'])([A-Za-z0-9_.-]{2,64})([\"'],\s?b?[\"'])((?:[^\"'\\]|\\.)*)(?=[\"'])"
-)
+TUPLE = re.compile(r"(b?[\"'])([A-Za-z0-9_.-]{2,64})([\"'],\s?b?[\"'])((?:[^\"'\\]|\\.)*)(?=[\"'])")

@@ -17,7 +17,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final, TextIO, cast
+from typing import TYPE_CHECKING, Final, TextIO
 
 from ._console import console_renderer
 from ._log_handler import PipelineHandler, install
@@ -25,6 +25,9 @@ from ._log_pipeline import LEVEL_NAMES, LogEvent, Observer, Pipeline, to_json
 from ._log_writer import LogWriter
 from ._structlog import structlog
 from .redaction import Redactor
+
+if TYPE_CHECKING:
+    from structlog.typing import EventDict, Processor
 
 __all__ = [
     "BoundLogger",
@@ -66,10 +69,10 @@ class _Named:
         self.name = name or ""
 
 
-def _emit_last(logger: object, method: str, event_dict: dict[str, object]) -> dict[str, object]:
+def _emit_last(logger: object, method: str, event_dict: EventDict) -> EventDict:
     """End structlog's chain for loggers that don't have our class: emit and stop."""
     level = _METHODS.get(method, logging.INFO)
-    event = event_dict.pop("event", "")
+    event = str(event_dict.pop("event", ""))
     name = str(getattr(logger, "name", "") or "")
     if level >= _state.level:
         _state.pipeline.emit(level, LEVEL_NAMES[level], name, event, None, event_dict)
@@ -77,7 +80,7 @@ def _emit_last(logger: object, method: str, event_dict: dict[str, object]) -> di
 
 
 # One list for ever: structlog.testing.capture_logs swaps what is in it.
-_PROCESSORS: Final[list[Callable[..., object]]] = [_emit_last]
+_PROCESSORS: Final[list[Processor]] = [_emit_last]
 
 
 class BoundLogger(structlog.BoundLoggerBase):
@@ -159,6 +162,10 @@ for _name in (*_METHODS, "exception", "log"):
     setattr(BoundLogger, f"a{_name}", _async_method(_name))
 
 
+def _after_fork() -> None:
+    _state.pipeline.writer.after_fork()
+
+
 def _install(pipeline: Pipeline, level: int) -> None:
     """Put a pipeline in force; tests call this with rules that let everything through."""
     flush()
@@ -166,7 +173,7 @@ def _install(pipeline: Pipeline, level: int) -> None:
     _state.pipeline = pipeline
     _set_level(level)
     structlog.configure(
-        processors=_PROCESSORS,  # type: ignore[arg-type]  # it ends the chain by DropEvent
+        processors=_PROCESSORS,
         wrapper_class=BoundLogger,
         context_class=dict,
         logger_factory=lambda *names: _Named(*names[:1]),
@@ -176,15 +183,13 @@ def _install(pipeline: Pipeline, level: int) -> None:
     if not _state.registered:
         _state.registered = True
         atexit.register(flush)
-        os.register_at_fork(
-            before=flush, after_in_child=lambda: _state.pipeline.writer.after_fork()
-        )
+        os.register_at_fork(before=flush, after_in_child=_after_fork)
 
 
 def setup_logging(
     level: str = "INFO",
-    json_logs: bool = False,  # noqa: FBT001, FBT002  # the signature projects know
-    include_timestamp: bool = True,  # noqa: FBT001, FBT002  # the signature projects know
+    json_logs: bool = False,
+    include_timestamp: bool = True,
     *,
     redact_keys: Iterable[str] = (),
     stream: TextIO | None = None,
@@ -227,14 +232,14 @@ def get_logger(name: str | None = None) -> BoundLogger:
     Args:
         name: Usually `__name__`; stands under `logger` on each line.
     """
-    return BoundLogger(_Named(name), cast("list[structlog.typing.Processor]", _PROCESSORS), {})
+    return BoundLogger(_Named(name), _PROCESSORS, {})
 
 
 def log_performance(
     logger: BoundLogger,
     operation: str,
     duration_ms: float,
-    success: bool = True,  # noqa: FBT001, FBT002  # the signature projects know
+    success: bool = True,
     **context: object,
 ) -> None:
     """Log how long an operation took, in milliseconds, as the event `performance`."""

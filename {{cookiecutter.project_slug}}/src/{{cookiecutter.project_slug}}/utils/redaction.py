@@ -23,7 +23,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from itertools import pairwise
+from typing import Final, cast
 from urllib.parse import unquote_plus
 
 from . import _secret_patterns as patterns
@@ -50,9 +51,7 @@ def _words(key: str) -> tuple[str, ...]:
 
 
 def _word_is_sensitive(word: str) -> bool:
-    return (
-        word in patterns.WORDS or word in patterns.JOINED or word.endswith(patterns.ENDINGS)
-    )
+    return word in patterns.WORDS or word in patterns.JOINED or word.endswith(patterns.ENDINGS)
 
 
 def _pair_is_sensitive(first: str, second: str) -> bool:
@@ -77,8 +76,10 @@ def _words_are_sensitive(words: tuple[str, ...]) -> bool:
         return True
     if words[-1] in patterns.LAST_WORDS or any(map(_word_is_sensitive, words)):
         return True
-    pairs = zip(words, words[1:], strict=False)
-    return any(_pair_is_sensitive(a, b) for a, b in pairs) or "".join(words) in patterns.JOINED
+    return (
+        any(_pair_is_sensitive(a, b) for a, b in pairwise(words))
+        or "".join(words) in patterns.JOINED
+    )
 
 
 class Redactor:
@@ -120,9 +121,7 @@ class Redactor:
         joined = "".join(words)
         return any(
             custom.joined == joined
-            or any(
-                words[at : at + len(custom.words)] == custom.words for at in range(len(words))
-            )
+            or any(words[at : at + len(custom.words)] == custom.words for at in range(len(words)))
             for custom in self._custom
         )
 
@@ -134,17 +133,20 @@ class Redactor:
             if verdict is None:
                 verdict = self.is_sensitive(key)
                 if type(key) is not str or len(key) > _KEY_LENGTH:
-                    target[str(key)[:_KEY_LENGTH]] = self.hide(value) if verdict else self.value(value)
+                    safe = self.hide(value) if verdict else self.value(value)
+                    target[self.text(str(key))[:_KEY_LENGTH]] = safe
                     continue
-            kind = type(value)
             if verdict:
                 target[key] = self.hide(value)
-            elif kind is str:
-                size = len(value)  # type: ignore[arg-type]
-                if size > 15 or (size > 5 and (":" in value or "=" in value or " " in value)):  # type: ignore[operator]
-                    value = self.text(value)  # type: ignore[arg-type]
-                target[key] = value
-            elif kind in _SCALARS:
+            elif type(value) is str:
+                size = len(value)
+                # Under 6 characters there is no room for a secret with its sign; up to 15 it
+                # takes one of three characters to be one.
+                if size > 15 or (size > 5 and (":" in value or "=" in value or " " in value)):
+                    target[key] = self.text(value)
+                else:
+                    target[key] = value
+            elif type(value) in _SCALARS:
                 target[key] = value
             else:
                 target[key] = self.value(value)
@@ -228,7 +230,8 @@ class Redactor:
 
         Takes a mapping or ASGI's list of byte pairs.
         """
-        pairs = headers.items() if isinstance(headers, Mapping) else headers
+        items = headers.items() if isinstance(headers, Mapping) else headers
+        pairs = cast("Iterable[tuple[str | bytes, str | bytes]]", items)
         result: dict[str, str] = {}
         for raw_name, raw_value in pairs:
             name = (raw_name if isinstance(raw_name, str) else raw_name.decode("latin-1")).lower()
@@ -282,7 +285,8 @@ def redact(value: object, keys: Iterable[str] = ()) -> object:
         value: Mappings, sequences, dataclasses, pydantic models, in any nesting.
         keys: More sensitive names; build a `Redactor` when they are used more than once.
     """
-    return (Redactor(keys) if keys else DEFAULT_REDACTOR).value(value)
+    extra = tuple(keys)
+    return (Redactor(extra) if extra else DEFAULT_REDACTOR).value(value)
 
 
 def redact_text(text: str) -> str:
