@@ -36,7 +36,7 @@ def _move_home() -> str:
     _keep_what_is_not_ours()
     home = Path(tempfile.mkdtemp(prefix="slipway-tests-"))
     identity = "[user]\n\tname = Tests\n\temail = tests@example.com\n"
-    more = "[init]\n\tdefaultBranch = main\n[gc]\n\tauto = 0\n[safe]\n\tdirectory = *\n"
+    more = "[init]\n\tdefaultBranch = main\n\ttemplateDir =\n[gc]\n\tauto = 0\n[safe]\n\tdirectory = *\n"
     (home / ".gitconfig").write_text(identity + more)
     (home / "copier.yml").write_text("{}\n")
     for name in [n for n in os.environ if n.startswith("GIT_") and n != "GIT_SSL_CAINFO"]:

@@ -94,6 +94,7 @@ def copy_template(destination: Path) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, target, follow_symlinks=False)
     commit_all(destination, "release", TAG)
+    git(destination, "repack", "-adq")  # copier clones it for each render: one file, not hundreds
     return destination
 
 

@@ -1,5 +1,6 @@
 """The CI of a project and of this repository: valid, pinned, with the least permissions."""
 
+import hashlib
 import json
 import os
 import re
@@ -12,7 +13,7 @@ from combinations import ROOT
 from dockerfile import read_stages
 from processes import RunIn
 from projects import Yaml, dist_name, read_yaml
-from rendering import Renderer, git
+from rendering import Renderer, commit_all, git
 
 ANSWERS: dict[str, dict[str, Any]] = {
     "everything": {},
@@ -282,14 +283,38 @@ def test_every_hook_passes_on_a_new_project_and_refuses_a_secret(
     assert "deploy.txt" in refused.stdout
 
 
+def command_of(project: Path, pattern: str) -> list[str]:
+    """Return the arguments of the one command of the security workflow that a pattern finds."""
+    text = " ".join((project / ".github/workflows/security.yml").read_text("utf-8").split())
+    (found,) = re.findall(pattern, text)
+    return str(found).split()
+
+
+@pytest.mark.slow
+def test_secret_scan_passes_on_a_new_project_and_searches_the_history(
+    project_copy: Path, run_in: RunIn, uv: str
+) -> None:
+    uvx = command_of(project_copy, r"uvx (--from kingfisher.*? --redact)")
+    scan = (uv, "tool", "run", *uvx)
+    commit_all(project_copy, "generated")
+    run_in(project_copy, *scan, online=True)
+    token = "ghp_" + hashlib.sha256(b"made up").hexdigest()[:36]
+    (project_copy / "leak.py").write_text(f'TOKEN = "{token}"\n')
+    commit_all(project_copy, "leak")
+    (project_copy / "leak.py").unlink()
+    commit_all(project_copy, "hide it")
+    found = run_in(project_copy, *scan, check=False, online=True)
+    assert found.returncode != 0
+    assert "leak.py" in found.stdout
+    assert token not in found.stdout
+
+
 def test_bill_of_materials_lists_what_the_image_installs(
     project_copy: Path, run_in: RunIn, uv: str
 ) -> None:
     run_in(project_copy, uv, "lock", "--quiet", online=True)
-    text = " ".join((project_copy / ".github/workflows/security.yml").read_text("utf-8").split())
-    found = re.search(r"uv (export .*? sbom\.cdx\.json)", text)
-    assert found is not None
-    run_in(project_copy, uv, *found[1].split(), online=True)
+    export = command_of(project_copy, r"uv (export .*? sbom\.cdx\.json)")
+    run_in(project_copy, uv, *export, online=True)
     bill = json.loads((project_copy / "sbom.cdx.json").read_text("utf-8"))
     names = {component["name"] for component in bill["components"]}
     assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.5")

@@ -6,13 +6,16 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, MutableMapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
+
+from {{ cookiecutter.project_slug }}.clients.http import HttpClient
+from {{ cookiecutter.project_slug }}.core.config import HttpClientSettings
 
 
 @dataclass
@@ -33,11 +36,13 @@ class Server:
         answers: What to send, one per request and the last one for ever; None drops the
             connection, an event waits for it first, a function makes the answer.
         requests: What was received.
+        arrivals: The same, to wait for.
         connections: How many were opened.
     """
 
-    answers: list[bytes | None | asyncio.Event | Callable[[Received], bytes]]
+    answers: list[bytes | asyncio.Event | Callable[[Received], bytes] | None]
     requests: list[Received] = field(default_factory=list)
+    arrivals: asyncio.Queue[Received] = field(default_factory=asyncio.Queue)
     connections: int = 0
     port: int = 0
 
@@ -49,6 +54,7 @@ class Server:
         try:
             while True:
                 self.requests.append(await _receive(reader))
+                self.arrivals.put_nowait(self.requests[-1])
                 answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
                 if isinstance(answer, asyncio.Event):
                     await answer.wait()
@@ -87,9 +93,9 @@ def _answer(status: int = 200, body: bytes = b"ok", **headers: str) -> bytes:
 
 @asynccontextmanager
 async def _serving(
-    *answers: bytes | None | asyncio.Event | Callable[[Received], bytes],
+    *answers: bytes | asyncio.Event | Callable[[Received], bytes] | None,
     ssl_context: ssl.SSLContext | None = None,
-) -> AsyncIterator[Server]:
+) -> AsyncGenerator[Server]:
     server = Server(list(answers) or [_answer()])
     tasks: set[asyncio.Task[None]] = set()
 
@@ -135,6 +141,19 @@ def sleep(sleeps: list[float]) -> Callable[[float], Awaitable[None]]:
         sleeps.append(seconds)
 
     return note
+
+
+@pytest.fixture
+def make(sleep: Callable[[float], Awaitable[None]]) -> Callable[..., HttpClient]:
+    """A function that builds a client that may call this machine; other keywords are settings."""
+
+    def build(**settings: Any) -> HttpClient:
+        names = ("base_url", "headers", "auth", "transport", "clock")
+        parts = {name: settings.pop(name) for name in names if name in settings}
+        settings.setdefault("allowed_internal_hosts", ("127.0.0.1",))
+        return HttpClient(HttpClientSettings(**settings), name="stock", sleep=sleep, **parts)
+
+    return build
 
 
 @pytest.fixture

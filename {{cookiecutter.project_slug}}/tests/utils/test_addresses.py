@@ -17,7 +17,7 @@ from {{ cookiecutter.project_slug }}.utils.addresses import (
 )
 
 # First and last addresses of what the registries say is not global, and their public neighbours.
-NOT_PUBLIC = (
+NOT_PUBLIC = (  # noqa: SIM905  # as a list it would be two pages long
     "0.0.0.0 0.255.255.255 10.0.0.0 10.255.255.255 100.64.0.0 100.127.255.255 127.0.0.0"
     " 127.255.255.255 168.63.129.16 169.254.0.0 169.254.169.254 169.254.255.255 172.16.0.0"
     " 172.31.255.255 192.0.0.0 192.0.0.255 192.0.2.0 192.0.2.255 192.88.99.0 192.88.99.255"
@@ -29,7 +29,7 @@ NOT_PUBLIC = (
     " fd00:ec2::254 fdff:ffff:: fe80::1 febf:: fec0::1 ff02::1 ffff:: fe80::1%eth0"
     " 2606:4700::1%eth0 ::8.8.8.8 ::ffff:0:8.8.8.8 2606:4700::5efe:a00:1 2606:4700::200:5efe:7f00:1"
 ).split()
-PUBLIC = (
+PUBLIC = (  # noqa: SIM905  # the same
     "1.0.0.0 9.255.255.255 11.0.0.0 100.63.255.255 100.128.0.0 126.255.255.255 128.0.0.0"
     " 168.63.129.15 168.63.129.17 169.253.255.255 169.255.0.0 172.15.255.255 172.32.0.0"
     " 191.255.255.255 192.0.1.0 192.0.3.0 192.31.196.1 192.52.193.1 192.88.98.255 192.88.100.0"
@@ -37,6 +37,20 @@ PUBLIC = (
     " 198.51.101.0 203.0.112.255 203.0.114.0 223.255.255.255"
     " 2000:: 2001:200:: 2001:db7:: 2001:db9:: 2003:: 2606:4700::1111 3ffe:: 3fff:1000::"
     " ::ffff:8.8.8.8 64:ff9b::808:808 2606:4700::5efe:808:808 2620:4f:8000::1"
+).split()
+FORBIDDEN = (  # noqa: SIM905  # the same
+    "10.0.0.1 127.1 0x7f.1 2130706433 [::1] [::ffff:a9fe:a9fe] fe80::1%eth0 010.0.0.1 0012.1.1.1"
+    " 1.2.3.4.5 256.256.256.256 a.1 [nonsense:] localhost LOCALHOST. app.localhost"
+    " metadata.google.internal metadata instance-data x.local nas.home.arpa localtest.me"
+    " 10.0.0.1.nip.io app-192-168-1-1.sslip.io 7f000001.nip.io --1.sslip.io fe80--1.sslip.io"
+    " 7f000001.c0a80001.rbndr.us 10.0.0.1.anything.example public.example@10.0.0.1 a\\b a/b"
+    " \u24db\u24de\u24d2\u24d0\u24db\u24d7\u24de\u24e2\u24e3 127%2e0%2e0%2e1 %00"
+).split()
+BENIGN = (  # noqa: SIM905  # the same
+    "example.com api.example.com 8.8.8.8 [2606:4700::1111] 8.8.8.8.nip.io my-app.sslip.io"
+    " ec2-10-0-0-1.compute.amazonaws.com 1.0.0.10.in-addr.arpa www.2021-10-10.example"
+    " s3-eu-west-1.amazonaws.com localhost.example local.example internal.example redis"
+    " b\u00fccher.example xn--bcher-kva.example 2606-4700--1111.sslip.io 1.2.3.example"
 ).split()
 
 
@@ -67,7 +81,8 @@ def test_machines_of_an_organisation_are_internal(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["169.254.169.254", "100.100.100.200", "fd00:ec2::254", "fe80::1", "224.0.0.1", "8.8.8.8"]
+    "text",
+    ["169.254.169.254", "100.100.100.200", "fd00:ec2::254", "fe80::1", "224.0.0.1", "8.8.8.8"],
 )
 def test_metadata_link_local_and_multicast_are_not_internal(text):
     assert not is_internal_address(ip_address(text))
@@ -105,37 +120,19 @@ def test_host_is_read_in_every_spelling(host, address):
 
 
 @pytest.mark.parametrize(
-    "host", ["example.com", "1.2.3.example", "256.1.1.1", "1.2.3.4.5", "08.1.1.1", "a.1", "", "[x:]"]
+    "host",
+    ["example.com", "1.2.3.example", "256.1.1.1", "1.2.3.4.5", "08.1.1.1", "a.1", "", "[x:]"],
 )
 def test_what_is_no_address_spells_none(host):
     assert literal_address(host) is None
 
 
-@pytest.mark.parametrize(
-    "host",
-    (
-        "10.0.0.1 127.1 0x7f.1 2130706433 [::1] [::ffff:a9fe:a9fe] fe80::1%eth0 010.0.0.1 0012.1.1.1"
-        " 1.2.3.4.5 256.256.256.256 a.1 [nonsense:] localhost LOCALHOST. app.localhost"
-        " metadata.google.internal metadata instance-data x.local nas.home.arpa localtest.me"
-        " 10.0.0.1.nip.io app-192-168-1-1.sslip.io 7f000001.nip.io --1.sslip.io fe80--1.sslip.io"
-        " 7f000001.c0a80001.rbndr.us 10.0.0.1.anything.example public.example@10.0.0.1 a\\b a/b"
-        " \u24db\u24de\u24d2\u24d0\u24db\u24d7\u24de\u24e2\u24e3 127%2e0%2e0%2e1 %00"
-    ).split()
-    + [""],
-)
+@pytest.mark.parametrize("host", ["", *FORBIDDEN])
 def test_plainly_internal_host_is_forbidden(host):
     assert is_forbidden_host(host)
 
 
-@pytest.mark.parametrize(
-    "host",
-    (
-        "example.com api.example.com 8.8.8.8 [2606:4700::1111] 8.8.8.8.nip.io my-app.sslip.io"
-        " ec2-10-0-0-1.compute.amazonaws.com 1.0.0.10.in-addr.arpa www.2021-10-10.example"
-        " s3-eu-west-1.amazonaws.com localhost.example local.example internal.example redis"
-        " b\u00fccher.example xn--bcher-kva.example 2606-4700--1111.sslip.io 1.2.3.example"
-    ).split(),
-)
+@pytest.mark.parametrize("host", BENIGN)
 def test_benign_host_is_not_forbidden(host):
     assert not is_forbidden_host(host)
 

@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 from ..utils.context import request_id
 
 PROBLEM_JSON = "application/problem+json"
+_PHRASES = {int(status): status.phrase for status in HTTPStatus}
 _WITHOUT_BODY = frozenset({*range(100, 200), 204, 205, 304})
 
 
@@ -76,11 +77,11 @@ def problem_body(
 
     The id of the request goes in, so that a user's report can be found in the logs.
     """
-    try:
-        phrase = HTTPStatus(status).phrase
-    except ValueError:
-        phrase = "Error"
-    document: dict[str, object] = {"type": type_, "title": title or phrase, "status": status}
+    document: dict[str, object] = {
+        "type": type_,
+        "title": title or _PHRASES.get(status, "Error"),
+        "status": status,
+    }
     if detail:
         document["detail"] = detail
     current = request_id()
@@ -126,7 +127,7 @@ async def _on_http_exception(_request: Request, error: Exception) -> Response:
     if status in _WITHOUT_BODY:
         return Response(status_code=status, headers=known.headers)
     detail = known.detail if isinstance(known.detail, str) else None
-    if status in HTTPStatus and detail == HTTPStatus(status).phrase:
+    if detail == _PHRASES.get(status):
         detail = None  # Starlette's default says no more than the title
     return problem_response(status, detail=detail, headers=known.headers)
 

@@ -108,7 +108,6 @@ def _start(
         release=release or default_release(),
         traces_sample_rate=sample_rate,
         integrations=list(integrations),
-        send_default_pii=_state.keep_personal,
         before_send=before_send_hook,
         before_send_transaction=before_send_hook,
         before_breadcrumb=before_breadcrumb_hook,

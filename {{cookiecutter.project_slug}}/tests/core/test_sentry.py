@@ -1,0 +1,481 @@
+# Managed by Slipway: updates overwrite this file. To extend the service see AGENTS.md.
+"""What reaches Sentry, read from a real ingest endpoint on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import io
+import json
+import logging
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import httpx2
+import pytest
+import sentry_sdk
+from fastapi import FastAPI, Request
+from pydantic import BaseModel
+from sentry_sdk.integrations import Integration
+
+from {{ cookiecutter.project_slug }}.core import sentry
+from {{ cookiecutter.project_slug }}.core._sentry_scrub import LIMITS
+from {{ cookiecutter.project_slug }}.core.sentry import SentryTracer, close_sentry, init_sentry
+from {{ cookiecutter.project_slug }}.middleware.request_context import (
+    RequestContextMiddleware,
+)
+from {{ cookiecutter.project_slug }}.utils import logging as pipeline_logging
+from {{ cookiecutter.project_slug }}.utils._log_pipeline import Pipeline, to_json
+from {{ cookiecutter.project_slug }}.utils._log_writer import LogWriter
+from {{ cookiecutter.project_slug }}.utils.logging import flush, get_logger, setup_logging
+from {{ cookiecutter.project_slug }}.utils.redaction import REDACTED, Redactor
+from {{ cookiecutter.project_slug }}.utils.taxonomy import UnknownCategoryError
+
+pytestmark = pytest.mark.anyio
+
+TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
+SPAN_ID = "b7ad6b7169203331"
+
+
+class Ingest:
+    """What a Sentry server would have received."""
+
+    def __init__(self, port: int) -> None:
+        self.dsn = f"http://public@127.0.0.1:{port}/1"
+        self.text = ""
+        self.items: list[tuple[str, dict[str, Any]]] = []
+
+    def take(self, body: bytes) -> None:
+        """Keep the items of an envelope (develop.sentry.dev/sdk/data-model/envelopes)."""
+        self.text += body.decode()
+        rest = body.partition(b"\n")[2]
+        while rest.strip():
+            head, _, rest = rest.lstrip(b"\n").partition(b"\n")
+            header = json.loads(head)
+            length = header.get("length", len(rest))
+            self.items.append((header["type"], json.loads(rest[:length])))
+            rest = rest[length:]
+
+    def sent(self, kind: str = "event") -> list[dict[str, Any]]:
+        """Wait for the worker, switch Sentry off and return what came."""
+        close_sentry()
+        return [item for type_, item in self.items if type_ == kind]
+
+
+@pytest.fixture
+def ingest() -> Iterator[Ingest]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            encoding = self.headers.get("Content-Encoding")
+            if encoding == "br":
+                import brotli  # noqa: PLC0415  # the SDK uses it where it happens to be
+
+                body = brotli.decompress(body)
+            elif encoding == "gzip":
+                body = gzip.decompress(body)
+            received.take(body)
+            self.send_response(200)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # as in the base
+            """Stay quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    received = Ingest(server.server_address[1])
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield received
+    close_sentry()
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def logs() -> Iterator[io.StringIO]:
+    stream = io.StringIO()
+    setup_logging(json_logs=True, stream=stream)
+    yield stream
+    setup_logging()
+
+
+@pytest.fixture
+def app() -> FastAPI:
+    app = FastAPI()
+
+    @app.get("/orders/{order_id}")
+    async def order(order_id: str) -> dict[str, str]:
+        with sentry_sdk.start_span(op="db", name="SELECT 1"):
+            return {"id": order_id}
+
+    @app.get("/broken/{order_id}")
+    async def broken(order_id: str) -> None:
+        get_logger("orders").info("about_to_break", step=1)
+        raise RuntimeError(order_id)
+
+    @app.get("/users/{name}")
+    async def user(name: str) -> None:
+        sentry_sdk.set_user({"id": name})
+        sentry_sdk.set_tag("name", name)
+        sentry.add_breadcrumb(f"crumb of {name}")
+        await asyncio.sleep(0)
+        get_logger("users").info("line", line=f"line of {name}")
+        await asyncio.sleep(0)
+        sentry.capture_message(f"hello {name}")
+
+    @app.get("/sync-user/{name}")
+    def sync_user(name: str) -> None:
+        sentry.set_user_context(name)
+
+    @app.get("/nobody")
+    async def nobody() -> None:
+        sentry.capture_message("nobody")
+
+    return app
+
+
+async def get(app: FastAPI, path: str, **headers: str) -> httpx2.Response:
+    edge = RequestContextMiddleware(app, tracer=SentryTracer())
+    transport = httpx2.ASGITransport(edge, raise_app_exceptions=False)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://testserver") as client:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return await client.get(path, headers=named)
+
+
+def test_without_a_dsn_sentry_is_off_and_not_imported() -> None:
+    code = (
+        "import sys\n"
+        "from {{ cookiecutter.project_slug }}.core import sentry\n"
+        "assert sentry.init_sentry() is False\n"
+        "assert sentry.init_sentry('') is False\n"
+        "assert sentry.capture_message('x') is None\n"
+        "assert sentry.capture_exception(ValueError()) is None\n"
+        "assert sentry.add_breadcrumb('x') is None\n"
+        "assert sentry.set_user_context('1') is None\n"
+        "assert sentry.SentryTracer().start({'headers': []}) is None\n"
+        "sentry.close_sentry()\n"
+        "print('sentry_sdk' in sys.modules, 'rich' in sys.modules)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", code]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ["False", "False"]
+
+
+async def test_transaction_is_named_by_its_route_template(ingest: Ingest, app: FastAPI) -> None:
+    init_sentry(ingest.dsn, environment="test", release="orders@1", traces_sample_rate=1.0)
+    await get(app, "/orders/17?token=abc")
+    (transaction,) = ingest.sent("transaction")
+    assert transaction["transaction"] == "GET /orders/{order_id}"
+    assert transaction["transaction_info"]["source"] == "route"
+    assert transaction["contexts"]["trace"]["op"] == "http.server"
+    data = transaction["contexts"]["trace"]["data"]
+    assert data["http.request.method"] == "GET"
+    assert data["http.response.status_code"] == 200
+    assert transaction["environment"], transaction["release"] == ("test", "orders@1")
+    assert [span["description"] for span in transaction["spans"]] == ["SELECT 1"]
+    assert transaction["request"]["query_string"] == f"token={REDACTED}"
+
+
+async def test_path_without_a_route_does_not_become_a_name(ingest: Ingest, app: FastAPI) -> None:
+    init_sentry(ingest.dsn, traces_sample_rate=1.0)
+    await get(app, "/secret-looking-path")
+    (transaction,) = ingest.sent("transaction")
+    assert transaction["transaction"] == "GET [no route]"
+    assert transaction["contexts"]["trace"]["data"]["http.response.status_code"] == 404
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("sentry_trace", f"{TRACE_ID}-{SPAN_ID}-1"),
+        ("traceparent", f"00-{TRACE_ID}-{SPAN_ID}-01"),
+    ],
+)
+async def test_callers_trace_is_continued(
+    ingest: Ingest, app: FastAPI, name: str, value: str
+) -> None:
+    init_sentry(ingest.dsn, traces_sample_rate=1.0)
+    await get(app, "/orders/1", **{name: value})
+    trace = ingest.sent("transaction")[0]["contexts"]["trace"]
+    assert (trace["trace_id"], trace["parent_span_id"]) == (TRACE_ID, SPAN_ID)
+
+
+async def test_error_of_an_unsampled_request_belongs_to_the_callers_trace(
+    ingest: Ingest, app: FastAPI
+) -> None:
+    init_sentry(ingest.dsn, traces_sample_rate=0.0)
+    await get(app, "/broken/1", sentry_trace=f"{TRACE_ID}-{SPAN_ID}-0")
+    assert ingest.sent()[0]["contexts"]["trace"]["trace_id"] == TRACE_ID
+
+
+@pytest.mark.parametrize(("decision", "count"), [("0", 0), ("1", 1)])
+async def test_callers_sampling_decision_is_kept(
+    ingest: Ingest, app: FastAPI, decision: str, count: int
+) -> None:
+    # 0.999 would sample, 0.001 would not: whichever the caller's decision has to overrule.
+    init_sentry(ingest.dsn, traces_sample_rate=0.001 if count else 0.999)
+    await get(app, "/orders/1", sentry_trace=f"{TRACE_ID}-{SPAN_ID}-{decision}")
+    assert len(ingest.sent("transaction")) == count
+
+
+async def test_unhandled_exception_is_one_event_with_its_request_and_breadcrumbs(
+    ingest: Ingest, app: FastAPI, logs: io.StringIO
+) -> None:
+    init_sentry(ingest.dsn, traces_sample_rate=0.0)
+    await get(app, "/broken/17", x_request_id="request-1")
+    (event,) = ingest.sent()
+    assert event["exception"]["values"][-1]["type"] == "RuntimeError"
+    assert event["transaction"] == "GET /broken/{order_id}"
+    assert event["request"]["method"] == "GET"
+    assert event["request"]["url"] == "http://testserver/broken/17"
+    assert event["tags"]["request_id"] == "request-1"
+    assert [c["message"] for c in event["breadcrumbs"]["values"]] == ["about_to_break"]
+    assert all("vars" not in f for f in event["exception"]["values"][-1]["stacktrace"]["frames"])
+
+
+async def test_exception_reported_by_the_tracer_counts_as_unhandled(ingest: Ingest) -> None:
+    init_sentry(ingest.dsn)
+    SentryTracer().capture(ValueError("x"), {"headers": []})
+    (event,) = ingest.sent()
+    assert event["exception"]["values"][0]["mechanism"]["handled"] is False
+
+
+async def test_error_lines_of_both_kinds_of_loggers_become_events(
+    ingest: Ingest, logs: io.StringIO
+) -> None:
+    init_sentry(ingest.dsn)
+    get_logger("ours").info("first")
+    get_logger("ours").error("payment_failed", order=1)
+    logging.getLogger("library.child").critical("gave up after %d", 3, extra={"host": "a"})
+    ours, theirs = ingest.sent()
+    assert (ours["level"], ours["logger"]) == ("error", "ours")
+    assert ours["logentry"]["message"] == "payment_failed"
+    assert ours["extra"]["order"] == 1
+    assert "first" in [c["message"] for c in ours["breadcrumbs"]["values"]]
+    assert (theirs["level"], theirs["logger"]) == ("fatal", "library.child")
+    assert theirs["logentry"]["formatted"] == "gave up after 3"
+    assert theirs["extra"]["host"] == "a"
+
+
+async def test_exception_that_is_logged_and_raised_again_is_one_event(
+    ingest: Ingest, logs: io.StringIO
+) -> None:
+    init_sentry(ingest.dsn)
+    error = ValueError("once")
+    get_logger("a").error("failed", exc_info=error)
+    logging.getLogger("b").error("failed again", exc_info=error)
+    sentry.capture_exception(error)
+    sentry_sdk.capture_exception(error)
+    assert len(ingest.sent()) == 1
+
+
+async def test_concurrent_requests_do_not_see_each_other(
+    ingest: Ingest, app: FastAPI, logs: io.StringIO
+) -> None:
+    init_sentry(ingest.dsn, traces_sample_rate=0.5)
+    names = [f"u{number}" for number in range(20)]
+    await asyncio.gather(*(get(app, f"/users/{name}") for name in names))
+    await get(app, "/nobody")
+    events = {event["message"]: event for event in ingest.sent()}
+    for name in names:
+        event = events[f"hello {name}"]
+        assert event["user"]["id"] == event["tags"]["name"] == name
+        crumbs = event["breadcrumbs"]["values"]
+        assert [c["message"] for c in crumbs] == [f"crumb of {name}", "line"]
+        assert crumbs[1]["data"]["line"] == f"line of {name}"
+    assert "user" not in events["nobody"]
+    assert not events["nobody"].get("breadcrumbs", {}).get("values")
+
+
+async def test_user_set_in_a_worker_thread_is_the_requests_user(
+    ingest: Ingest, app: FastAPI
+) -> None:
+    init_sentry(ingest.dsn, traces_sample_rate=1.0)
+    await get(app, "/sync-user/ann")
+    (transaction,) = ingest.sent("transaction")
+    assert transaction["user"] == {"id": "ann"}
+
+
+async def test_tags_of_start_up_are_on_the_events_of_requests(ingest: Ingest, app: FastAPI) -> None:
+    init_sentry(ingest.dsn)
+    start_up = sentry_sdk.get_isolation_scope()
+    start_up.set_tag("region", "eu")
+    try:
+        await get(app, "/nobody")
+    finally:
+        start_up.remove_tag("region")
+    assert ingest.sent()[0]["tags"]["region"] == "eu"
+
+
+@pytest.mark.parametrize("keep", [False, True])
+async def test_email_is_sent_only_when_asked_for(ingest: Ingest, app: FastAPI, keep: bool) -> None:
+    init_sentry(ingest.dsn, send_default_pii=keep)
+    with sentry_sdk.isolation_scope():
+        sentry.set_user_context("7", email="ann@example.com", username="ann", plan="gold")
+        sentry.capture_message("hello")
+    (event,) = ingest.sent()
+    kept = {"email": "ann@example.com"} if keep else {}
+    assert event["user"] == {"id": "7", "username": "ann", "plan": "gold", **kept}
+
+
+async def test_message_carries_level_tags_extra_and_category(ingest: Ingest) -> None:
+    init_sentry(ingest.dsn)
+    sentry.capture_message("m", level="warning", tags={"a": "b"}, extra={"password": "p", "n": 1})
+    (event,) = ingest.sent()
+    assert event["level"] == "warning"
+    assert event["tags"] == {"a": "b", "category": "custom"}
+    assert event["extra"] == {"password": REDACTED, "n": 1}
+
+
+def test_unknown_category_is_refused_even_while_sentry_is_off() -> None:
+    with pytest.raises(UnknownCategoryError, match="use one of http, auth"):
+        sentry.add_breadcrumb("x", category="misc")
+    with pytest.raises(UnknownCategoryError, match="'misc'"):
+        sentry.capture_message("x", category="misc")
+
+
+async def test_integration_of_the_sdk_can_be_added(ingest: Ingest) -> None:
+    class Spans(Integration):
+        identifier = "spans"
+
+        @staticmethod
+        def setup_once() -> None:
+            """Nothing to patch."""
+
+    init_sentry(ingest.dsn, integrations=[Spans()])
+    sentry.capture_message("x")
+    (event,) = ingest.sent()
+    assert event["sdk"]["integrations"] == ["excepthook", "spans"]
+
+
+async def test_release_is_name_and_version_by_default(ingest: Ingest) -> None:
+    init_sentry(ingest.dsn)
+    sentry.capture_message("x")
+    (event,) = ingest.sent()
+    name, _, version = event["release"].partition("@")
+    assert name == "{{ cookiecutter.project_slug }}".replace("_", "-")
+    assert version
+
+
+async def test_keys_of_the_project_are_hidden_too(ingest: Ingest) -> None:
+    init_sentry(ingest.dsn, redact_keys=["employee_number"])
+    sentry.capture_message("x", extra={"employeeNumber": "e-1"})
+    assert ingest.sent()[0]["extra"] == {"employeeNumber": REDACTED}
+
+
+async def test_shutdown_does_not_wait_for_a_server_that_hangs() -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as silent:
+        # It listens and never accepts.
+        init_sentry(f"http://public@127.0.0.1:{silent.server_address[1]}/1")
+        sentry.capture_message("x")
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        close_sentry(timeout_s=0.2)
+        assert clock() - began < 1.0
+
+
+class LetThrough(Redactor):
+    """No rules: proves that the rules are what keeps the canaries in."""
+
+    def is_sensitive(self, key: object) -> bool:
+        """Take nothing for a secret."""
+        return False
+
+    def text(self, text: str) -> str:
+        """Leave text as it is."""
+        return text
+
+
+def start_without_rules(dsn: str, stream: io.StringIO) -> None:
+    writer = LogWriter(lambda: stream)
+    pipeline_logging._install(Pipeline(LetThrough(), to_json, writer), logging.INFO)  # noqa: SLF001  # the control run
+    sentry._start(dsn, "test", "1", 1.0, [], LetThrough(limits=LIMITS))  # noqa: SLF001  # the control run
+
+
+def start_with_rules(dsn: str, stream: io.StringIO) -> None:
+    setup_logging(json_logs=True, stream=stream)
+    init_sentry(dsn, "test", "1", 1.0)
+
+
+class Connection(BaseModel):
+    """Settings as a project has them."""
+
+    host: str
+    api_key: str
+
+
+PLACES = (
+    "settings header cookie body query exception cause note breadcrumb field stdlib argument"
+    " nested bytes text pair extra tag user url jwt pem"
+).split()
+CANARY = {place: f"canary-{number:02d}-{place}" for number, place in enumerate(PLACES)}
+# In these the secret is what the shape says it is.
+CANARY["jwt"] = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJjYW5hcnkifQ.c2lnbmF0dXJl"
+
+
+async def plant(dsn: str, stream: io.StringIO, start: Callable[[str, io.StringIO], None]) -> None:
+    start(dsn, stream)
+    app, log, child = FastAPI(), get_logger("structured"), logging.getLogger("library.child")
+
+    @app.post("/login")
+    async def login(request: Request) -> None:
+        body = await request.json()
+        settings = Connection(host="db", api_key=CANARY["settings"])
+        log.info("started", settings=settings, headers=dict(request.headers))
+        log.info("body", body=body, query=str(request.query_params), raw=request.scope["headers"])
+        log.info("fields", db_password=CANARY["field"], nested=[{"a": {"X-Api-Key": CANARY["nested"]}}])
+        log.info("texts", line=f"Bearer {CANARY['text']}", secret=CANARY["bytes"].encode())
+        log.warning(f"token: {CANARY['pair']}")  # noqa: G004  # what a careless line looks like
+        log.info("shapes", a=CANARY["jwt"], b=f"https://bob:{CANARY['url']}@db/")
+        log.info("key", pem=f"-----BEGIN PRIVATE KEY-----\n{CANARY['pem']}\n")
+        child.info("connecting %s", {"passwd": CANARY["argument"]}, extra={"token": CANARY["stdlib"]})
+        sentry.add_breadcrumb("step", "auth", data={"refreshToken": CANARY["breadcrumb"]})
+        sentry.set_user_context("7", session_token=CANARY["user"])
+        sentry.capture_message(
+            "m", tags={"api_key": CANARY["tag"]}, extra={"deep": [{"secret": CANARY["extra"]}]}
+        )
+        try:
+            raise KeyError(f"password={CANARY['cause']}")
+        except KeyError as cause:
+            error = RuntimeError(f"cannot log in with password={CANARY['exception']}")
+            error.add_note(f"api_key: {CANARY['note']}")
+            raise error from cause
+
+    edge = RequestContextMiddleware(app, tracer=SentryTracer())
+    transport = httpx2.ASGITransport(edge, raise_app_exceptions=False)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://testserver") as client:
+        await client.post(
+            f"/login?token={CANARY['query']}",
+            json={"user": {"password": CANARY["body"]}},
+            headers={"Authorization": f"Bearer {CANARY['header']}", "Cookie": f"a={CANARY['cookie']}"},
+        )
+    close_sentry()
+    flush()
+
+
+async def test_no_canary_is_in_the_logs_or_on_the_wire(
+    ingest: Ingest, logs: io.StringIO
+) -> None:
+    await plant(ingest.dsn, logs, start_with_rules)
+    assert "unhandled_exception" in logs.getvalue()
+    assert {kind for kind, _ in ingest.items} >= {"event", "transaction"}
+    for canary in CANARY.values():
+        assert canary not in logs.getvalue()
+        assert canary not in ingest.text
+
+
+async def test_without_the_rules_every_canary_gets_out(ingest: Ingest, logs: io.StringIO) -> None:
+    await plant(ingest.dsn, logs, start_without_rules)
+    in_logs = {place for place, canary in CANARY.items() if canary in logs.getvalue()}
+    on_wire = {place for place, canary in CANARY.items() if canary in ingest.text}
+    assert in_logs == set(CANARY) - {"breadcrumb", "extra", "tag", "user"}
+    assert on_wire == set(CANARY)
