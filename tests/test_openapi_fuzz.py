@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 # route of a path only, when each method has a route of its own.
 EXCLUDED_CHECKS = "positive_data_acceptance,allow_header_conformance"
 SEED = 20_260_101
-EXAMPLES = 40  # per operation and phase: some 700 requests, 10 s
+EXAMPLES = 30  # per operation and phase: some 600 requests, 9 s of CPU
 
 SERVE = """
 import importlib, socket, sys, uvicorn

@@ -11,5 +11,5 @@ app = typer.Typer(help="Commands of this project.")
 def sample_order() -> None:
     """Print an order to try the API with; pipe it into `curl --json @- .../orders`."""
     line = {"sku": "TEA-1", "quantity": 2, "unit_price": 450}
-    order = {"customer_id": "c-1001", "currency": "EUR", "lines": [line]}
+    order = {"currency": "EUR", "lines": [line]}
     typer.echo(json.dumps(order, indent=2))
