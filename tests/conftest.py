@@ -9,10 +9,10 @@ from typing import Any
 import processes
 import pytest
 from combinations import combinations, head_commit, load_manifest, suites
-from rendering import Renderer, copy_project, copy_template, share_bytecode, slug_of
+from rendering import Renderer, copy_project, copy_template, share_compiled_templates, slug_of
 
 HOME_VARIABLE = "SLIPWAY_TESTS_HOME"
-share_bytecode()
+share_compiled_templates()
 
 
 def _keep_what_is_not_ours() -> None:

@@ -7,51 +7,51 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import jinja2
 import yaml
 from combinations import ROOT, load_manifest
-from jinja2.bccache import Bucket
 
 ENGINES = ("cookiecutter", "copier")
 TAG = "v0.0.1"
 
 
-class _SharedBytecode(jinja2.BytecodeCache):
-    """Compile each template file once per process; both engines compile on every render.
+def share_compiled_templates() -> None:
+    """Compile each Jinja template once per process, where both engines do so on every render.
 
-    The key leaves the file name out, since copier renders from a new clone each time.
+    Four times less CPU a render. The key leaves the file name out, since copier renders from a new
+    clone each time.
     """
+    original = jinja2.Environment.compile
+    compiled: dict[object, Any] = {}
 
-    _store: ClassVar[dict[str, bytes]] = {}
+    def compile_once(
+        self: jinja2.Environment,
+        source: Any,
+        name: str | None = None,
+        filename: str | None = None,
+        raw: bool = False,  # the signature is Jinja's
+        defer_init: bool = False,  # as above
+    ) -> Any:
+        if raw or not isinstance(source, str):
+            return original(self, source, name, filename, raw, defer_init)
+        engine = (self.sandboxed, self.undefined, self.line_statement_prefix, *self.extensions)
+        key = (*engine, name, source)
+        if key not in compiled:
+            compiled[key] = original(self, source, name, filename, raw, defer_init)
+        return compiled[key]
 
-    def get_bucket(
-        self, environment: jinja2.Environment, name: str, filename: str | None, source: str
-    ) -> Bucket:
-        del filename
-        checksum = self.get_source_checksum(source)
-        options = (environment.sandboxed, environment.undefined, environment.line_statement_prefix)
-        bucket = Bucket(environment, f"{options}{name}{checksum}", checksum)
-        self.load_bytecode(bucket)
-        return bucket
-
-    def load_bytecode(self, bucket: Bucket) -> None:
-        if bucket.key in self._store:
-            bucket.bytecode_from_string(self._store[bucket.key])
-
-    def dump_bytecode(self, bucket: Bucket) -> None:
-        self._store[bucket.key] = bucket.bytecode_to_string()
+    jinja2.Environment.compile = compile_once  # type: ignore[method-assign,assignment]  # on purpose
 
 
-def share_bytecode() -> None:
-    """Give every Jinja environment made from now on the shared cache: four times less CPU a render."""
-    original = jinja2.Environment.__init__
+def skip_windows_only_git_calls() -> None:
+    """Keep copier from asking git for `core.fileMode` once per file, which matters on Windows only."""
+    from copier._main import Worker  # noqa: PLC0415  # after the home has moved
 
-    def init(self: jinja2.Environment, *args: Any, **options: Any) -> None:
-        original(self, *args, **{"bytecode_cache": _SharedBytecode(), **options})
-
-    jinja2.Environment.__init__ = init  # type: ignore[method-assign]  # the one hook both engines share
+    name = "_sync_git_index_executable_bit"
+    assert hasattr(Worker, name), "copier has changed: see whether this shortcut is still needed"
+    setattr(Worker, name, lambda *_args: None)
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -104,6 +104,7 @@ class Renderer:
     def __init__(self, template: Path, base: Path) -> None:
         self.template = template
         self._base = base
+        skip_windows_only_git_calls()
         self._cache: dict[tuple[object, ...], Path] = {}
         self.config = base / "cookiecutter.yml"
         self.config.write_text(
