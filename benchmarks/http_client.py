@@ -19,6 +19,8 @@ import timeit
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from rows import Row
+
 CONCURRENCY = 8
 WARM_UP = 100
 
@@ -143,7 +145,10 @@ def main() -> None:
         return
     package, rounds = sys.argv[1], int(sys.argv[2])
     server = subprocess.Popen(
-        [sys.executable, __file__, "serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, __file__, "serve"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     with server:
         port = int(server.stdout.readline())
@@ -154,5 +159,3 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
-else:
-    from rows import Row

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
@@ -44,7 +44,7 @@ def settings() -> Settings:
 
 
 @asynccontextmanager
-async def _running(app: FastAPI) -> AsyncIterator[httpx2.AsyncClient]:
+async def _running(app: FastAPI) -> AsyncGenerator[httpx2.AsyncClient]:
     transport = httpx2.ASGITransport(app=app)
     async with (
         app.router.lifespan_context(app),

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
@@ -68,7 +68,9 @@ async def probe(app: FastAPI, path: str = "/health/ready", method: str = "GET") 
 
 
 @asynccontextmanager
-async def server(reply: bytes | None, *, seen: list[bytes] | None = None) -> AsyncIterator[str]:
+async def server(
+    reply: bytes | None, *, seen: list[bytes] | None = None
+) -> AsyncGenerator[str, None]:
     """Yield the URL of a real server that sends these bytes, or that never answers."""
     release = asyncio.Event()
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -45,7 +45,7 @@ async def test_lifespans_open_in_order_and_close_in_reverse(serve) -> None:
 
     def part(name: str):
         @asynccontextmanager
-        async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        async def lifespan(_app: FastAPI) -> AsyncGenerator[None]:
             events.append(f"open {name}")
             yield
             events.append(f"close {name}")

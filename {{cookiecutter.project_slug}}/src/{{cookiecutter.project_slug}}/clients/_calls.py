@@ -9,7 +9,7 @@ from typing import TypedDict
 
 import httpx2
 
-from ..core.config import HttpClientSettings
+from ..core.config import ENV_PREFIX, HttpClientSettings
 from ..utils.context import current_request
 from ..utils.redaction import redact_text
 from .errors import (
@@ -60,6 +60,7 @@ class Call:
         "deadline",
         "follow_redirects",
         "request",
+        "retried",
         "retries",
         "started",
         "streamed",
@@ -71,6 +72,7 @@ class Call:
     ) -> None:
         self.request = request
         self.attempts = 0
+        self.retried = 0
         self.retries = options.get("max_retries", settings.max_retries)
         self.follow_redirects = options.get("follow_redirects", True)
         self.auth: httpx2.Auth | None = None
@@ -106,7 +108,7 @@ def explained(error: httpx2.RequestError) -> HttpClientError:
         # Its text repeats header values.
         return HttpClientError("the request has a header or body that HTTP does not allow")
     if isinstance(error, httpx2.PoolTimeout):
-        reason = "no connection became free; raise HTTP_CLIENT__MAX_CONNECTIONS"
+        reason = f"no connection became free; raise {ENV_PREFIX}HTTP_CLIENT__MAX_CONNECTIONS"
         return CallTimeoutError(reason)
     reason = f"{type(error).__name__}: {error}"[:300]
     if isinstance(error, httpx2.TimeoutException):

@@ -18,9 +18,13 @@ async def get_http_client(request: Request) -> HttpClient:
     state = request.app.state
     client: HttpClient | None = getattr(state, "http_client", None)
     if client is None:
-        client = HttpClient(state.settings.http_client)
-        state.http_client = client
-        await state.exit_stack.enter_async_context(client)
+        client = state.http_client = HttpClient(state.settings.http_client)
+
+        async def close() -> None:
+            del state.http_client  # a service that is started again opens a new one
+            await client.aclose()
+
+        state.exit_stack.push_async_callback(close)
     return client
 
 

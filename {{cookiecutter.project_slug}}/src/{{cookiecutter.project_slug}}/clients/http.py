@@ -45,6 +45,13 @@ _LOCAL = (httpx2.PoolTimeout, httpx2.LocalProtocolError, httpx2.UnsupportedProto
 _ANSWERED_5XX = frozenset({501, 505})  # "I never will" is an answer of a healthy host
 
 
+def _quiet_httpx2() -> None:
+    """Keep httpx2 from logging each call at INFO, query included, unless someone asked for it."""
+    library = logging.getLogger("httpx2")
+    if library.level == logging.NOTSET:
+        library.setLevel(logging.WARNING)
+
+
 class HttpClient:
     """Calls other services over HTTP, on one pool of connections; share it, and close it.
 
@@ -111,9 +118,7 @@ class HttpClient:
             transport=transport if transport is not None else guarded_transport(settings),
             trust_env=False,
         )
-        # httpx2 logs each call at INFO, its query included; what fails is logged here instead.
-        if (library := logging.getLogger("httpx2")).level == logging.NOTSET:
-            library.setLevel(logging.WARNING)
+        _quiet_httpx2()
         self._base_url = httpx2.URL(base_url) if base_url else None
 
     async def __aenter__(self) -> Self:
@@ -301,6 +306,7 @@ class HttpClient:
                 if delay is None:
                     return response
                 await response.aclose()
+            call.retried += 1
             await self._sleep(delay)
 
     @staticmethod
@@ -326,9 +332,9 @@ class HttpClient:
         outcome: httpx2.Response | httpx2.RequestError,
     ) -> float | None:
         """Return the seconds to wait before the next attempt, or None when there is to be none."""
-        if call.attempts > call.retries or not host.is_closed:
+        if call.retried >= call.retries or not host.is_closed:
             return None
-        delay = backoff_s(call.attempts)
+        delay = backoff_s(call.retried + 1)
         if isinstance(outcome, httpx2.Response):
             if outcome.status_code not in RETRIED_STATUSES:
                 return None

@@ -162,7 +162,8 @@ class AsyncioStream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
             raise httpcore2.ConnectTimeout(message) from error
         except OSError as error:  # ssl.SSLError is one
             await self.aclose()
-            raise httpcore2.ConnectError(str(error)) from error
+            message = f"TLS with {server_hostname}: {error or type(error).__name__}"
+            raise httpcore2.ConnectError(message) from error
         except BaseException:
             await self.aclose()
             raise

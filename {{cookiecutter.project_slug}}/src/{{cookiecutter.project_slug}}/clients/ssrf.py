@@ -23,6 +23,7 @@ from typing import Protocol
 import httpcore2
 import httpx2
 
+from ..core.config import ENV_PREFIX
 from ..utils.addresses import (
     IPAddress,
     ends_in_a_number,
@@ -181,7 +182,7 @@ class AddressPolicy:
 def _refusal(host: str, what: str) -> str:
     return (
         f"{host[:100]} {what}, which may not be called; if it is yours, list it in"
-        " HTTP_CLIENT__ALLOWED_INTERNAL_HOSTS"
+        f" {ENV_PREFIX}HTTP_CLIENT__ALLOWED_INTERNAL_HOSTS"
     )
 
 
@@ -227,13 +228,7 @@ class GuardedBackend(httpcore2.AsyncNetworkBackend):
             message = "a local address is not supported"
             raise ValueError(message)
         deadline = time.monotonic() + (RESOLVE_TIMEOUT_S if timeout is None else timeout)
-        literal = self._policy.check_host(host, port)
-        if literal is not None:
-            addresses: Sequence[IPAddress] = [literal]
-        else:
-            addresses = await self._resolve(host, port, deadline)
-            self._policy.check_answers(host, addresses)
-        addresses = addresses[:MAX_ADDRESSES]
+        addresses = await self._vetted(host, port, deadline)
         for position, address in enumerate(addresses, 1):
             share = None
             if timeout is not None:
@@ -246,6 +241,14 @@ class GuardedBackend(httpcore2.AsyncNetworkBackend):
                     raise
         message = f"{host} has no address"
         raise httpcore2.ConnectError(message)
+
+    async def _vetted(self, host: str, port: int, deadline: float) -> Sequence[IPAddress]:
+        literal = self._policy.check_host(host, port)
+        if literal is not None:
+            return [literal]
+        addresses = await self._resolve(host, port, deadline)
+        self._policy.check_answers(host, addresses)
+        return addresses[:MAX_ADDRESSES]
 
     async def _resolve(self, host: str, port: int, deadline: float) -> Sequence[IPAddress]:
         try:

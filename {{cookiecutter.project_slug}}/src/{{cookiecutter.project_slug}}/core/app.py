@@ -7,7 +7,7 @@ A project passes what is its own (routers, lifespans, checks) to `build_app` in 
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.telemetry import TelemetryConfig
 
 from ..api.health import HealthCheck, install_health
+from ..api.problems import problem_responses
 from ..middleware.security import KeyFunction, add_security_middleware
 from ..utils.logging import flush, get_logger, setup_logging
 from .config import PlatformSettings
@@ -82,6 +83,7 @@ def build_app(
         openapi_url="/openapi.json" if settings.docs_enabled else None,
         root_path=settings.server.root_path,
         lifespan=_lifespan(lifespans),
+        responses=problem_responses(),
     )
     app.state.settings = settings
     install_error_handlers(app)
@@ -151,7 +153,7 @@ def _lifespan(lifespans: Sequence[AppLifespan]) -> AppLifespan:
     log = get_logger(__name__)
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         async with AsyncExitStack() as stack:
             app.state.exit_stack = stack
             for part in lifespans:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, Field, SecretStr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
@@ -48,22 +48,29 @@ CommaList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 """A tuple of strings, written `a,b,c` in the environment."""
 
 
-class Section(BaseModel, frozen=True, extra="forbid"):
+class Section(BaseModel):
     """A group of settings; a misspelt variable inside it is an error, not a silent default."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class ServerSettings(Section):
     """Where and how the service listens."""
 
-    host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 in a container.")
-    port: int = Field(8000, ge=1, le=65535, description="Port to listen on.")
-    workers: int = Field(1, ge=1, le=64, description="Worker processes.")
-    root_path: str = Field("", description="Path prefix that a proxy strips, such as /orders.")
+    host: str = Field(
+        default="127.0.0.1", description="Address to listen on; 0.0.0.0 in a container."
+    )
+    port: int = Field(default=8000, ge=1, le=65535, description="Port to listen on.")
+    workers: int = Field(default=1, ge=1, le=64, description="Worker processes.")
+    root_path: str = Field(
+        default="", description="Path prefix that a proxy strips, such as /orders."
+    )
     shutdown_timeout_s: int = Field(
-        20, ge=1, description="Seconds that open requests may finish in."
+        default=20, ge=1, description="Seconds that open requests may finish in."
     )
     docs_enabled: bool | None = Field(
-        None, description="Serve /docs and /openapi.json; by default everywhere but in production."
+        default=None,
+        description="Serve /docs and /openapi.json; by default everywhere but in production.",
     )
 
 
@@ -71,33 +78,38 @@ class SecuritySettings(Section):
     """What the security middleware allows."""
 
     allowed_hosts: CommaList = Field(
-        (),
+        default=(),
         description="Host names served; *.example.com covers subdomains. Required in production.",
     )
     allowed_origins: CommaList = Field(
-        (), description="Browser origins that may call the API (CORS)."
+        default=(), description="Browser origins that may call the API (CORS)."
     )
     allow_credentials: bool = Field(
-        False, description="Let those origins send cookies and authorization headers."
+        default=False, description="Let those origins send cookies and authorization headers."
     )
-    https_redirect: bool = Field(False, description="Redirect http:// to https://.")
+    https_redirect: bool = Field(default=False, description="Redirect http:// to https://.")
     hsts_max_age_s: int = Field(
-        63_072_000, ge=0, description="Strict-Transport-Security, in seconds; 0 leaves it out."
+        default=63_072_000,
+        ge=0,
+        description="Strict-Transport-Security, in seconds; 0 leaves it out.",
     )
-    hsts_include_subdomains: bool = Field(True, description="Extend HSTS to subdomains.")
-    hsts_preload: bool = Field(False, description="Ask browsers to preload HSTS; hard to undo.")
+    hsts_include_subdomains: bool = Field(default=True, description="Extend HSTS to subdomains.")
+    hsts_preload: bool = Field(
+        default=False, description="Ask browsers to preload HSTS; hard to undo."
+    )
     content_security_policy: str = Field(
-        "default-src 'none'; frame-ancestors 'none'",
+        default="default-src 'none'; frame-ancestors 'none'",
         description="Policy of every response but the documentation pages, which have their own.",
     )
     ssrf_prevention: bool = Field(
-        True, description="Refuse query parameters that are URLs to private or metadata addresses."
+        default=True,
+        description="Refuse query parameters that are URLs to private or metadata addresses.",
     )
     max_body_bytes: int = Field(
-        1_048_576, ge=0, description="Largest request body in bytes; larger ones get 413."
+        default=1_048_576, ge=0, description="Largest request body in bytes; larger ones get 413."
     )
     trusted_proxies: CommaList = Field(
-        (),
+        default=(),
         description="Networks of your own proxies (10.0.0.0/8); only they may name the client.",
     )
 
@@ -105,67 +117,78 @@ class SecuritySettings(Section):
 class RateLimitSettings(Section):
     """How often one client may call."""
 
-    enabled: bool = Field(True, description="Limit requests per client.")
+    enabled: bool = Field(default=True, description="Limit requests per client.")
     algorithm: Literal["token-bucket", "fixed-window", "sliding-window"] = Field(
-        "token-bucket", description="token-bucket (GCRA), fixed-window or sliding-window."
+        default="token-bucket", description="token-bucket (GCRA), fixed-window or sliding-window."
     )
-    requests_per_minute: int = Field(60, ge=1, description="Requests per minute and client.")
+    requests_per_minute: int = Field(
+        default=60, ge=1, description="Requests per minute and client."
+    )
     burst: int | None = Field(
-        None, ge=1, description="Requests that may come at once (token-bucket); default: the rate."
+        default=None,
+        ge=1,
+        description="Requests that may come at once (token-bucket); default: the rate.",
     )
     routes: dict[str, int] = Field(
         default_factory=dict,
         description='Own limits per minute for routes, as JSON: {"POST /orders": 10}.',
     )
     exempt_paths: CommaList = Field(
-        ("/health/",), description="Path prefixes that are never limited."
+        default=("/health/",), description="Path prefixes that are never limited."
     )
     max_keys: int = Field(
-        100_000, ge=1_000, description="Clients remembered per process; the memory cap."
+        default=100_000, ge=1_000, description="Clients remembered per process; the memory cap."
     )
     url: SecretStr | None = Field(
-        None, description="valkey:// or redis:// URL to share limits between processes."
+        default=None, description="valkey:// or redis:// URL to share limits between processes."
     )
     on_store_failure: Literal["local", "allow", "deny"] = Field(
-        "local", description="When that server is down: count locally, allow all, or deny all."
+        default="local",
+        description="When that server is down: count locally, allow all, or deny all.",
     )
 
 
 class SentrySettings(Section):
     """Error tracking; off without a DSN."""
 
-    dsn: SecretStr | None = Field(None, description="Where events go; empty switches Sentry off.")
-    traces_sample_rate: float = Field(
-        0.1, ge=0, le=1, description="Share of requests recorded as transactions."
+    dsn: SecretStr | None = Field(
+        default=None, description="Where events go; empty switches Sentry off."
     )
-    release: str | None = Field(None, description="Release name; by default name@version.")
+    traces_sample_rate: float = Field(
+        default=0.1, ge=0, le=1, description="Share of requests recorded as transactions."
+    )
+    release: str | None = Field(default=None, description="Release name; by default name@version.")
 
 
 class HttpClientSettings(Section):
     """How the service calls others."""
 
-    connect_timeout_s: float = Field(3.0, gt=0, description="Seconds to connect.")
-    read_timeout_s: float = Field(10.0, gt=0, description="Seconds without a byte.")
-    total_timeout_s: float = Field(30.0, gt=0, description="Seconds for a call, retries included.")
-    max_connections: int = Field(100, ge=1, description="Open connections.")
+    connect_timeout_s: float = Field(default=3.0, gt=0, description="Seconds to connect.")
+    read_timeout_s: float = Field(default=10.0, gt=0, description="Seconds without a byte.")
+    total_timeout_s: float = Field(
+        default=30.0, gt=0, description="Seconds for a call, retries included."
+    )
+    max_connections: int = Field(default=100, ge=1, description="Open connections.")
     max_retries: int = Field(
-        2, ge=0, le=10, description="Retries of a call that is safe to repeat."
+        default=2, ge=0, le=10, description="Retries of a call that is safe to repeat."
     )
     retry_budget: float = Field(
-        0.2,
+        default=0.2,
         ge=0,
         le=1,
         description="Retries allowed per call, on average, so outages don't double.",
     )
     breaker_failures: int = Field(
-        5, ge=1, description="Failures in a row that open a host's circuit breaker."
+        default=5, ge=1, description="Failures in a row that open a host's circuit breaker."
     )
     breaker_reset_s: float = Field(
-        30.0, gt=0, description="Seconds before an open one tries again."
+        default=30.0, gt=0, description="Seconds before an open one tries again."
     )
-    max_response_bytes: int = Field(10_485_760, ge=1, description="Largest response body in bytes.")
+    max_response_bytes: int = Field(
+        default=10_485_760, ge=1, description="Largest response body in bytes."
+    )
     allowed_internal_hosts: CommaList = Field(
-        (),
+        default=(),
         description="Hosts or networks inside your network that may be called (the SSRF allow-list).",
     )
 
@@ -173,10 +196,12 @@ class HttpClientSettings(Section):
 class HealthSettings(Section):
     """How the readiness probe behaves."""
 
-    check_timeout_s: float = Field(2.0, gt=0, description="Seconds each check may take.")
-    cache_s: float = Field(1.0, ge=0, description="Seconds that a readiness result is reused.")
+    check_timeout_s: float = Field(default=2.0, gt=0, description="Seconds each check may take.")
+    cache_s: float = Field(
+        default=1.0, ge=0, description="Seconds that a readiness result is reused."
+    )
     external_service_url: str | None = Field(
-        None, description="URL that must answer for the service to be ready."
+        default=None, description="URL that must answer for the service to be ready."
     )
 
 
@@ -223,19 +248,19 @@ class PlatformSettings(BaseSettings):
     """Name shown in the documentation; not configurable, a project's class sets it."""
 
     environment: Environment = Field(
-        "development", description="development, test, staging or production."
+        default="development", description="development, test, staging or production."
     )
     debug: bool = Field(
-        False, description="Show internals in error responses; never in production."
+        default=False, description="Show internals in error responses; never in production."
     )
-    log_level: LogLevel = Field("INFO", description="Lowest level that is written.")
+    log_level: LogLevel = Field(default="INFO", description="Lowest level that is written.")
     json_logs: bool = Field(
         default_factory=lambda data: data.get("environment") in {"staging", "production"},
         description="One JSON object per line; by default in staging and production.",
     )
-    include_timestamp: bool = Field(True, description="Put a time stamp on each log line.")
+    include_timestamp: bool = Field(default=True, description="Put a time stamp on each log line.")
     log_redact_keys: CommaList = Field(
-        (), description="More keys whose values never reach a log or Sentry."
+        default=(), description="More keys whose values never reach a log or Sentry."
     )
     server: ServerSettings = ServerSettings()
     security: SecuritySettings = SecuritySettings()

@@ -71,7 +71,7 @@ def problem_body(
     title: str | None = None,
     detail: str | None = None,
     type_: str = "about:blank",
-    **extensions: object,
+    extensions: Mapping[str, object] | None = None,
 ) -> bytes:
     """Return a problem document (RFC 9457 section 3) as UTF-8 JSON.
 
@@ -87,7 +87,7 @@ def problem_body(
     current = request_id()
     if current:
         document["request_id"] = current
-    document.update(extensions)
+    document.update(extensions or {})
     return orjson.dumps(document, default=str)
 
 
@@ -96,10 +96,10 @@ def problem_response(
     *,
     detail: str | None = None,
     headers: Mapping[str, str] | None = None,
-    **extensions: object,
+    extensions: Mapping[str, object] | None = None,
 ) -> Response:
-    """Return a response that holds a problem document; arguments as in `problem_body`."""
-    body = problem_body(status, detail=detail, **extensions)
+    """Return a response that holds a problem document; see `problem_body`."""
+    body = problem_body(status, detail=detail, extensions=extensions)
     return Response(body, status, headers=dict(headers or {}), media_type=PROBLEM_JSON)
 
 
@@ -116,7 +116,7 @@ async def _on_service_error(_request: Request, error: Exception) -> Response:
         title=known.title,
         detail=known.detail,
         type_=known.type,
-        **known.extensions,
+        extensions=known.extensions,
     )
     return Response(body, known.status, headers=known.headers, media_type=PROBLEM_JSON)
 
@@ -126,9 +126,9 @@ async def _on_http_exception(_request: Request, error: Exception) -> Response:
     status = known.status_code
     if status in _WITHOUT_BODY:
         return Response(status_code=status, headers=known.headers)
-    detail = known.detail if isinstance(known.detail, str) else None
-    if detail == _PHRASES.get(status):
-        detail = None  # Starlette's default says no more than the title
+    # Starlette's default detail says no more than the title does.
+    said = isinstance(known.detail, str) and known.detail != _PHRASES.get(status)
+    detail = known.detail if said else None
     return problem_response(status, detail=detail, headers=known.headers)
 
 
@@ -136,7 +136,7 @@ async def _on_validation_error(_request: Request, error: Exception) -> Response:
     known = cast("RequestValidationError", error)
     # What the caller sent is not repeated: it can be a secret, or somebody else's markup.
     errors = [{"pointer": _pointer(e["loc"]), "detail": e["msg"]} for e in known.errors()]
-    return problem_response(422, detail="The request is not valid.", errors=errors)
+    return problem_response(422, detail="The request is not valid.", extensions={"errors": errors})
 
 
 def install_error_handlers(app: FastAPI) -> None:

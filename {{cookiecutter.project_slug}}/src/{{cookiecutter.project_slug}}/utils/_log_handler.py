@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from ._log_pipeline import Pipeline, level_name
+from ._plain import printed
 
 # What every record has; the rest came in through `extra=`.
 _STANDARD: Final = frozenset(
@@ -57,8 +58,8 @@ def _message(record: logging.LogRecord, pipeline: Pipeline) -> str:
                 a if isinstance(a, _SCALARS) else _safe(a, pipeline) for a in args
             )
         return str(record.msg)
-    except (TypeError, ValueError, KeyError):
-        return f"{record.msg} {redactor.value(args)}"
+    except Exception:  # noqa: BLE001  # an edge: a wrong format, an argument that cannot be printed
+        return f"{printed(record.msg, str)} {redactor.value(args)}"
 
 
 def _safe(arg: object, pipeline: Pipeline) -> object:

@@ -77,6 +77,9 @@ class Walk:
     def plain(self, value: object, depth: int = 0) -> object:
         """Return the value as strings, numbers, lists and dicts."""
         kind = type(value)
+        self._nodes -= 1
+        if self._nodes < 0:
+            return "[too much]"
         if type(value) is str:
             return self._rules.text(value)
         if value is None or kind is bool or kind is float:
@@ -85,9 +88,6 @@ class Walk:
             # JSON numbers stop at 64 bits in orjson, and str() of a huge one is an error.
             small = -(2**63) <= value < 2**64
             return int(value) if small else f"[integer of {value.bit_length()} bits]"
-        self._nodes -= 1
-        if self._nodes < 0:
-            return "[too much]"
         if isinstance(value, (str, bytes, bytearray, memoryview, Enum, *_PRINTABLE)):
             return self._atom(value)
         if hasattr(kind, "get_secret_value"):

@@ -100,7 +100,7 @@ def is_public_address(address: IPAddress | str) -> bool:
         parsed = _canonical(address)
         return parsed is not None and is_public_address(parsed)
     number = int(address)
-    if address.version == 4:
+    if isinstance(address, IPv4Address):
         return not bisect_right(_EDGES_IPV4, number) & 1
     if address.scope_id is not None:
         return False
@@ -121,7 +121,7 @@ def is_internal_address(address: IPAddress) -> bool:
     number = int(address)
     if number in _METADATA:
         return False
-    if address.version == 4:
+    if isinstance(address, IPv4Address):
         return bool(bisect_right(_INTERNAL_EDGES_IPV4, number) & 1)
     return address.scope_id is None and bool(bisect_right(_INTERNAL_EDGES_IPV6, number) & 1)
 

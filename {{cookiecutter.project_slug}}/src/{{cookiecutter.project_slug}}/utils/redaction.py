@@ -242,10 +242,11 @@ class Redactor:
 
     def _pair(self, match: re.Match[str]) -> str | None:
         first, key, separator, content = match.groups()
-        if not self.is_sensitive(key) and not (
-            first and not self.is_sensitive(first) and self.is_sensitive(f"{first}_{key}")
-        ):
-            return None
+        if not self.is_sensitive(key):
+            # "API key: ..." is a key of two words; "seen max_tokens=..." is not one of three.
+            phrase = f"{first.strip()}_{key}" if first and key.isalpha() else ""
+            if not phrase or self.is_sensitive(first) or not self.is_sensitive(phrase):
+                return None
         quote = _QUOTE.match(content)
         opening = quote[0] if quote else ""
         tail = "" if quote else content[len(content.rstrip(",.)]}")) :]

@@ -1,0 +1,83 @@
+"""The rendered suites, run as a project runs them: with their own coverage gate."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from processes import RunIn
+from rendering import Renderer, copy_project
+
+LONGEST_S = 20.0
+"""What DESIGN asks of a rendered suite on an idle machine, in CPU seconds of its process."""
+
+pytestmark = pytest.mark.slow
+
+
+def test_rendered_suite_passes_with_its_coverage_gate(
+    render: Renderer, run_in: RunIn, tmp_path: Path, suite_combination: dict[str, Any]
+) -> None:
+    project = copy_project(render("cookiecutter", **suite_combination), tmp_path / "project")
+    done = run_in(project, "python", "-m", "pytest", "-q", "--cov", "--durations=5", timeout=300)
+    assert re.search(r"\d+ passed", done.stdout), done.stdout
+    assert not re.search(r"\d+ (skipped|xfailed|deselected)", done.stdout), done.stdout
+    assert re.search(r"Required test coverage of \d+(\.\d+)?% reached", done.stdout), done.stdout
+
+
+def test_coverage_gate_can_fail(project_copy: Path, run_in: RunIn) -> None:
+    """Run a fraction of the suite: what it leaves uncovered must fail the gate."""
+    gate = tomllib.loads((project_copy / "pyproject.toml").read_text("utf-8"))["tool"]["coverage"]
+    assert gate["report"]["fail_under"] >= 85
+    done = run_in(
+        project_copy,
+        "python",
+        "-m",
+        "pytest",
+        "-q",
+        "--cov",
+        "tests/core",
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode != 0
+    assert "not reached" in done.stdout, done.stdout
+
+
+def test_rendered_suite_works_without_network_and_in_any_order(
+    project_copy: Path, run_in: RunIn
+) -> None:
+    """Refuse every connection that leaves the machine, and run the test files backwards."""
+    (project_copy / "closed.py").write_text(
+        "import ipaddress, sys\n"
+        "def hook(event, arguments):\n"
+        "    if event == 'socket.connect' and isinstance(arguments[1], tuple):\n"
+        "        host = str(arguments[1][0]).partition('%')[0]\n"
+        "        if not ipaddress.ip_address(host).is_loopback:\n"
+        "            raise RuntimeError(f'connects to {host}')\n"
+        "sys.addaudithook(hook)\n"
+        "def pytest_collection_modifyitems(items):\n"
+        "    items.reverse()\n",
+        "utf-8",
+    )
+    run_in(
+        project_copy,
+        "python",
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "closed",
+        timeout=300,
+        PYTHONPATH=".:src",
+    )
+
+
+def test_rendered_suite_is_quick(project_copy: Path, run_in: RunIn) -> None:
+    script = (
+        "import os, subprocess, sys; "
+        "code = subprocess.call([sys.executable, '-m', 'pytest', '-q']); "
+        "spent = os.times(); print('cpu', spent.children_user + spent.children_system); sys.exit(code)"
+    )
+    done = run_in(project_copy, "python", "-c", script, timeout=300)
+    assert float(done.stdout.split()[-1]) < LONGEST_S, done.stdout
