@@ -58,6 +58,26 @@ def test_a_wrong_value_is_one_line_without_a_traceback(monkeypatch: pytest.Monke
     assert "Traceback" not in result.output
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("SECURITY__TRUSTED_PROXIES", "my-proxy"),
+        ("SECURITY__ALLOWED_ORIGINS", "app.example.com"),
+        ("SECURITY__ALLOWED_HOSTS", "api.*.example.com"),
+        ("RATE_LIMIT__ROUTES", '{"orders": 3}'),
+        ("HTTP_CLIENT__ALLOWED_INTERNAL_HOSTS", "10.0.0.0/99"),
+    ],
+)
+def test_config_check_refuses_what_cannot_work(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(f"{ENV_PREFIX}{variable}", value)
+    result = run("config", "check")
+    assert result.exit_code == 1
+    assert "can't work" in result.stderr
+    assert "Traceback" not in result.output
+
+
 def test_config_show_masks_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"{ENV_PREFIX}SENTRY__DSN", "https://s3cr3t@sentry.example/1")
     for form in ([], ["--json"]):

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from .commands import app as project_commands
-from .core.app import DISTRIBUTION, service_version
+from .core.app import DISTRIBUTION, check_settings, service_version
 from .core.config import ENV_PREFIX, InsecureSettingsError
 from .core.settings_docs import describe, env_example, unknown_variables
 from .settings import Settings
@@ -42,12 +42,16 @@ def _fail(message: str) -> NoReturn:
 def _load_settings() -> Settings:
     """Return the settings, or end with one line for each variable that is wrong."""
     try:
-        return Settings()
+        settings = Settings()
+        check_settings(settings)
     except ValidationError as error:
         lines = [f"  {_variable(item['loc'])}: {item['msg']}" for item in error.errors()]
         _fail("The configuration is not valid:\n" + "\n".join(lines))
     except SettingsError as error:
         _fail(f"The configuration can't be read: {error}. Lists are a,b,c; mappings are JSON.")
+    except ValueError as error:
+        _fail(f"The configuration can't work: {error}.")
+    return settings
 
 
 def _variable(location: tuple[int | str, ...]) -> str:

@@ -8,6 +8,7 @@ import pytest
 from fastapi import APIRouter, HTTPException
 from pydantic import BaseModel
 
+from {{ cookiecutter.project_slug }}.clients.errors import CallTimeoutError
 from {{ cookiecutter.project_slug }}.core.errors import ConflictError, NotFoundError
 
 pytestmark = pytest.mark.anyio
@@ -48,6 +49,12 @@ async def not_modified() -> None:
 async def broken() -> None:
     message = "the password is hunter2"
     raise RuntimeError(message)
+
+
+@router.get("/upstream-down")
+async def upstream_down() -> None:
+    message = "db-7.internal refused the connection"
+    raise CallTimeoutError(message)
 
 
 @router.post("/cards")
@@ -125,6 +132,14 @@ async def test_an_unexpected_error_tells_no_internals(api: httpx2.AsyncClient) -
     assert problem(answer)["title"] == "Internal Server Error"
     assert "hunter2" not in answer.text
     assert "RuntimeError" not in answer.text
+
+
+async def test_a_failed_call_to_another_service_is_told_without_naming_it(
+    api: httpx2.AsyncClient,
+) -> None:
+    answer = await api.get("/upstream-down")
+    assert problem(answer)["title"] == "Gateway Timeout"
+    assert "internal" not in answer.text
 
 
 async def test_debug_names_the_unexpected_error(serve) -> None:

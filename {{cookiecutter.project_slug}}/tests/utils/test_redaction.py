@@ -274,8 +274,9 @@ def test_names_that_clients_make_up_do_not_fill_the_memory() -> None:
     assert len(rules._verdicts) <= 4_096
 
 
-LEAVES = st.none() | st.integers() | st.text(max_size=20)
-JSON = LEAVES | st.lists(LEAVES, max_size=3) | st.dictionaries(st.text(max_size=9), LEAVES)
+TEXT = st.text("aZ=: '\"\\-_/@%3Dtoken{}[](),&?\n\ud800", max_size=200)
+LEAVES = st.none() | st.integers() | TEXT
+JSON = LEAVES | st.lists(LEAVES, max_size=3) | st.dictionaries(TEXT, LEAVES, max_size=3)
 
 
 @given(JSON, st.sampled_from(SENSITIVE))
@@ -285,15 +286,10 @@ def test_what_stands_under_a_sensitive_key_never_comes_out(value: object, key: s
     assert "canary-7f3a" not in safe
 
 
-@given(st.text())
+@given(TEXT)
 def test_text_rules_end_and_are_stable(text: str) -> None:
     once = redact_text(text)
     assert redact_text(once) == once
-
-
-@given(st.text(alphabet="ab=: '\"\\-_/@%3Dtoken\n", max_size=200))
-def test_text_rules_survive_hostile_separators(text: str) -> None:
-    redact_text(text)
 
 
 def test_rules_of_one_redactor_do_not_leak_into_another() -> None:

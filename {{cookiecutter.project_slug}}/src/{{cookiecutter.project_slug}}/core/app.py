@@ -95,12 +95,28 @@ def build_app(
         install_docs(app)
     for router in routers:
         app.include_router(router)
-    _add_middleware(app, settings, rate_limit_key)
+    _add_middleware(app, settings, rate_limit_key, _start_sentry(settings))
     return app
 
 
+def check_settings(settings: PlatformSettings) -> None:
+    """Build, and throw away, what reads the settings, without starting anything.
+
+    Raises:
+        ValueError: For a value that has the right type and still can't work, such as a trusted
+            proxy that is no network; the text says what to write.
+    """
+    from ..clients.ssrf import AddressPolicy  # noqa: PLC0415  # imports the HTTP library
+
+    AddressPolicy(settings.http_client.allowed_internal_hosts)
+    _add_middleware(FastAPI(), settings, None, None)
+
+
 def _add_middleware(
-    app: FastAPI, settings: PlatformSettings, rate_limit_key: KeyFunction | None
+    app: FastAPI,
+    settings: PlatformSettings,
+    rate_limit_key: KeyFunction | None,
+    tracer: SentryTracer | None,
 ) -> None:
     """Put the security, logging and tracing edge around the application."""
     security, limits = settings.security, settings.rate_limit
@@ -130,7 +146,7 @@ def _add_middleware(
         rate_limit_namespace=f"{DISTRIBUTION}:rate-limit",
         rate_limit_on_store_failure=limits.on_store_failure,
         rate_limit_key=rate_limit_key,
-        tracer=_start_sentry(settings),
+        tracer=tracer,
         debug=settings.debug,
     )
 

@@ -15,6 +15,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from ..clients.errors import HttpClientError
 from ..utils.context import request_id
 
 PROBLEM_JSON = "application/problem+json"
@@ -121,6 +122,13 @@ async def _on_service_error(_request: Request, error: Exception) -> Response:
     return Response(body, known.status, headers=known.headers, media_type=PROBLEM_JSON)
 
 
+async def _on_upstream_error(_request: Request, error: Exception) -> Response:
+    # Which host failed, and how, is in the log line that the client wrote; not for the caller.
+    known = cast("HttpClientError", error)
+    body = problem_body(known.status, title=known.title)
+    return Response(body, known.status, media_type=PROBLEM_JSON)
+
+
 async def _on_http_exception(_request: Request, error: Exception) -> Response:
     known = cast("HTTPException", error)
     status = known.status_code
@@ -146,5 +154,6 @@ def install_error_handlers(app: FastAPI) -> None:
     and tells the caller no more than its request id.
     """
     app.add_exception_handler(ServiceError, _on_service_error)
+    app.add_exception_handler(HttpClientError, _on_upstream_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
