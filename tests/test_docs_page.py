@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from booting import serving
 
 pytestmark = pytest.mark.slow
 CHROMIUM_FLAGS = [
@@ -19,7 +20,9 @@ CHROMIUM_FLAGS = [
 ]
 
 
-def test_docs_work_in_a_browser_with_nothing_from_elsewhere(serve_project, tmp_path: Path) -> None:
+def test_docs_work_in_a_browser_with_nothing_from_elsewhere(
+    default_project: Path, tmp_path: Path
+) -> None:
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
         pytest.skip("no chromium on this machine: apt-get install chromium")
@@ -27,7 +30,8 @@ def test_docs_work_in_a_browser_with_nothing_from_elsewhere(serve_project, tmp_p
 
     complaints: list[str] = []
     requested: list[str] = []
-    with serve_project() as url, sync_playwright() as playwright:
+    with serving(default_project) as service, sync_playwright() as playwright:
+        url = f"http://127.0.0.1:{service.port}"
         browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
         try:
             page = browser.new_page(viewport={"width": 1280, "height": 1400})

@@ -55,4 +55,4 @@ def test_every_hook_is_local_and_runs_through_uv(default_project: Path) -> None:
     assert {repository["repo"] for repository in config["repos"]} == {"local"}
     for hook in (hook for repository in config["repos"] for hook in repository["hooks"]):
         assert hook["language"] in {"system", "unsupported"}, hook["id"]
-        assert hook["entry"].startswith("uv run"), hook["id"]
+        assert hook["entry"].startswith("uv "), hook["id"]

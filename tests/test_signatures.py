@@ -125,7 +125,8 @@ def differences(name: str, signature: str, found: dict[str, Any]) -> list[str]:
             wrong.append(
                 f"{name}: {parameter.name} defaults to {default!r}, promised is {expected!r}"
             )
-    more = [n for n, (_, required, _) in actual.items() if required]
+    variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    more = [n for n, (kind, required, _) in actual.items() if required and kind not in variable]
     return wrong + [f"{name}: {n} is required, and not promised" for n in more]
 
 

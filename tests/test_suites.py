@@ -34,9 +34,9 @@ def test_coverage_gate_can_fail(project_copy: Path, run_in: RunIn) -> None:
         "python",
         "-m",
         "pytest",
+        "tests/core",
         "-q",
         "--cov",
-        "tests/core",
         check=False,
         timeout=300,
     )

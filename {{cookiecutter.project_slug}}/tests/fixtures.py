@@ -1,23 +1,26 @@
 # Managed by Slipway: updates overwrite this file. To extend the service see AGENTS.md.
-"""Fixtures that every test can ask for; a project's own go into `conftest.py`."""
+"""Fixtures that every test can ask for; a project's own go into `conftest.py`.
+
+pytest loads this module before coverage starts to measure, so the package under test is imported
+by the fixtures, not by the module.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx2
 import pytest
-from fastapi import FastAPI
 
-from {{ cookiecutter.project_slug }}.core.app import build_app
-from {{ cookiecutter.project_slug }}.core.config import ENV_PREFIX
-from {{ cookiecutter.project_slug }}.main import create_app
-from {{ cookiecutter.project_slug }}.settings import Settings
+if TYPE_CHECKING:
+    import httpx2
+    from fastapi import FastAPI
 
-Serve = Callable[..., AbstractAsyncContextManager[httpx2.AsyncClient]]
+    from {{ cookiecutter.project_slug }}.settings import Settings
+
+Serve = Callable[..., "AbstractAsyncContextManager[httpx2.AsyncClient]"]
 
 
 @pytest.fixture(scope="session")
@@ -29,8 +32,10 @@ def anyio_backend() -> str:
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the developer's own variables out of the tests."""
+    from {{ cookiecutter.project_slug }}.core.config import ENV_PREFIX
+
     for name in list(os.environ):
-        if name.upper().startswith(ENV_PREFIX):
+        if name.upper().startswith(ENV_PREFIX) or name in {"NO_COLOR", "FORCE_COLOR"}:
             monkeypatch.delenv(name)
     monkeypatch.setenv(f"{ENV_PREFIX}ENVIRONMENT", "test")
     # High enough that no test meets it by accident.
@@ -40,11 +45,15 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def settings() -> Settings:
     """Settings of a test: the defaults, with a rate limit that no test meets by accident."""
+    from {{ cookiecutter.project_slug }}.settings import Settings
+
     return Settings()
 
 
 @asynccontextmanager
 async def _running(app: FastAPI) -> AsyncGenerator[httpx2.AsyncClient]:
+    import httpx2
+
     transport = httpx2.ASGITransport(app=app)
     async with (
         app.router.lifespan_context(app),
@@ -59,6 +68,8 @@ def serve() -> Serve:
 
     Keywords are those of `build_app`; any other is a setting.
     """
+    from {{ cookiecutter.project_slug }}.core.app import build_app
+    from {{ cookiecutter.project_slug }}.settings import Settings
 
     def start(**keywords: Any) -> AbstractAsyncContextManager[httpx2.AsyncClient]:
         names = ("routers", "lifespans", "checks", "rate_limit_key")
@@ -71,6 +82,8 @@ def serve() -> Serve:
 @pytest.fixture
 def app() -> FastAPI:
     """The project's own application, as `main` builds it."""
+    from {{ cookiecutter.project_slug }}.main import create_app
+
     return create_app()
 
 

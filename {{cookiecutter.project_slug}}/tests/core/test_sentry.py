@@ -25,6 +25,7 @@ from pydantic import BaseModel
 from sentry_sdk.integrations import Integration
 
 from {{ cookiecutter.project_slug }}.core import sentry
+from {{ cookiecutter.project_slug }}.core._sentry_sampling import Sampling
 from {{ cookiecutter.project_slug }}.core._sentry_scrub import LIMITS
 from {{ cookiecutter.project_slug }}.core.sentry import SentryTracer, close_sentry, init_sentry
 from {{ cookiecutter.project_slug }}.middleware.request_context import (
@@ -180,7 +181,7 @@ async def test_transaction_is_named_by_its_route_template(ingest: Ingest, app: F
     data = transaction["contexts"]["trace"]["data"]
     assert data["http.request.method"] == "GET"
     assert data["http.response.status_code"] == 200
-    assert transaction["environment"], transaction["release"] == ("test", "orders@1")
+    assert (transaction["environment"], transaction["release"]) == ("test", "orders@1")
     assert [span["description"] for span in transaction["spans"]] == ["SELECT 1"]
     assert transaction["request"]["query_string"] == f"token={REDACTED}"
 
@@ -225,6 +226,28 @@ async def test_callers_sampling_decision_is_kept(
     init_sentry(ingest.dsn, traces_sample_rate=0.001 if count else 0.999)
     await get(app, "/orders/1", sentry_trace=f"{TRACE_ID}-{SPAN_ID}-{decision}")
     assert len(ingest.sent("transaction")) == count
+
+
+async def test_burst_of_chosen_requests_is_limited(ingest: Ingest, app: FastAPI) -> None:
+    init_sentry(ingest.dsn, traces_sample_rate=1.0, max_transactions_per_s=1.0)
+    # A caller can't force its way past the limit, either.
+    for _ in range(12):
+        await get(app, "/orders/1", sentry_trace=f"{TRACE_ID}-{SPAN_ID}-1")
+    assert 5 <= len(ingest.sent("transaction")) < 12
+
+
+def test_share_follows_the_traffic_and_is_recorded() -> None:
+    now = 0.0
+    sampling = Sampling(0.5, 10.0, clock=lambda: now)
+    for _ in range(1_000):
+        sampling.draw()
+    assert sampling.rate == 0.5
+    now = 1.0
+    sampling.draw()
+    assert sampling.rate == pytest.approx(0.01)
+    now = 2.0
+    sampling.draw()
+    assert sampling.rate == 0.5
 
 
 async def test_unhandled_exception_is_one_event_with_its_request_and_breadcrumbs(
@@ -398,7 +421,7 @@ class LetThrough(Redactor):
 def start_without_rules(dsn: str, stream: io.StringIO) -> None:
     writer = LogWriter(lambda: stream)
     pipeline_logging._install(Pipeline(LetThrough(), to_json, writer), logging.INFO)
-    sentry._start(dsn, "test", "1", 1.0, [], LetThrough(limits=LIMITS))
+    sentry._start(dsn, "test", "1", Sampling(1.0, 10.0), [], LetThrough(limits=LIMITS))
 
 
 def start_with_rules(dsn: str, stream: io.StringIO) -> None:

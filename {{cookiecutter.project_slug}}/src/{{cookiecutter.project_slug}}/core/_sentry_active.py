@@ -160,8 +160,12 @@ def _complete(event: Event, hint: Hint) -> Event | None:
     scope = sentry_sdk.get_isolation_scope()
     asgi = scope.asgi if isinstance(scope, RequestScope) else None
     if asgi is not None:
-        event.setdefault("request", cast("Any", _request(asgi)))
-        if event.get("type") != "transaction":
+        request_data = _request(asgi)
+        event.setdefault("request", cast("Any", request_data))
+        if event.get("type") == "transaction":
+            # They tell nothing about a duration, and cost as much as the rest together.
+            request_data.pop("headers")
+        else:
             name, source = _name(asgi)
             event["transaction"] = name
             event["transaction_info"] = {"source": source}

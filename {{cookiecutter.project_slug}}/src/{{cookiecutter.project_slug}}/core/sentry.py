@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import atexit
 from collections.abc import Iterable, Mapping, Sequence
-from random import random
 from types import ModuleType
 from typing import TYPE_CHECKING, Final, Literal, cast
 
@@ -27,6 +26,7 @@ from ..utils.logging import observe
 from ..utils.redaction import Redactor
 from ..utils.taxonomy import event_category
 from . import _sentry_scrub as scrubbing
+from ._sentry_sampling import Sampling
 
 if TYPE_CHECKING:
     from sentry_sdk.integrations import Integration
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 Level = Literal["debug", "info", "warning", "error", "fatal"]
 
 SHUTDOWN_TIMEOUT_S: Final = 2.0
+MAX_TRANSACTIONS_PER_S: Final = 10.0
 
 
 class _State:
@@ -45,7 +46,7 @@ class _State:
     sdk: ModuleType | None = None
     redactor = Redactor(limits=scrubbing.LIMITS)
     keep_personal = False
-    sample_rate = 0.0
+    sampling: Sampling | None = None
     registered = False
 
 
@@ -61,6 +62,7 @@ def init_sentry(
     integrations: Sequence[Integration] = (),
     redact_keys: Iterable[str] = (),
     send_default_pii: bool = False,
+    max_transactions_per_s: float = MAX_TRANSACTIONS_PER_S,
 ) -> bool:
     """Switch Sentry on, or off when there is no DSN; calling again starts afresh.
 
@@ -74,6 +76,8 @@ def init_sentry(
             per query where there is a database. None is added by itself.
         redact_keys: More names whose values never leave; see `utils.redaction`.
         send_default_pii: Keep users' e-mail and IP addresses.
+        max_transactions_per_s: What this process may spend on transactions; above it the share
+            goes down, see `_sentry_sampling`.
 
     Returns:
         Whether Sentry is on now.
@@ -83,14 +87,15 @@ def init_sentry(
     """
     redactor = Redactor(redact_keys, limits=scrubbing.LIMITS)
     _state.keep_personal = send_default_pii
-    return _start(dsn, environment, release, traces_sample_rate, integrations, redactor)
+    sampling = Sampling(traces_sample_rate, max_transactions_per_s) if traces_sample_rate else None
+    return _start(dsn, environment, release, sampling, integrations, redactor)
 
 
 def _start(
     dsn: str | None,
     environment: str | None,
     release: str | None,
-    sample_rate: float,
+    sampling: Sampling | None,
     integrations: Sequence[Integration],
     redactor: Redactor,
 ) -> bool:
@@ -101,12 +106,13 @@ def _start(
     from . import _sentry_active as active  # noqa: PLC0415  # imports the SDK, 240 ms of CPU
 
     _state.redactor = redactor
-    _state.sample_rate = sample_rate
+    _state.sampling = sampling
     active.start(
         dsn=dsn,
         environment=environment,
         release=release or default_release(),
-        traces_sample_rate=sample_rate,
+        # For transactions that code starts itself; those of requests are decided by the tracer.
+        traces_sample_rate=sampling.rate if sampling is not None else None,
         integrations=list(integrations),
         before_send=before_send_hook,
         before_send_transaction=before_send_hook,
@@ -237,19 +243,19 @@ class SentryTracer:
         if sdk is None:
             return None
         sdk.enter_request(scope)
-        rate = _state.sample_rate
-        if not rate:
+        sampling = _state.sampling
+        if sampling is None:
             return None
-        sampled = random() < rate  # noqa: S311  # sampling, not a secret
+        sampled = sampling.draw()
         for name, value in scope["headers"]:
             if name == b"sentry-trace":
                 # ...-1 is yes, ...-0 no, and without it the caller leaves it to us.
                 decision = value.strip()[-2:]
                 sampled = decision == b"-1" or (sampled and decision != b"-0")
                 break
-        if not sampled:
+        if not sampled or not sampling.afford():
             return None
-        return cast("Transaction | None", sdk.begin_transaction(scope, rate))
+        return cast("Transaction | None", sdk.begin_transaction(scope, sampling.rate))
 
     def finish(self, trace: object, scope: Scope, status: int) -> None:
         """Name the transaction by its route and send it; status 0 is no response."""

@@ -40,7 +40,9 @@ class Refusal:
             if self.status == 204:
                 return list(self.headers), b""
             return [*self.headers, (b"content-length", b"0")], b""
-        body = problem_body(self.status, detail=self.detail, type_=self.type, extensions=self.extensions)
+        body = problem_body(
+            self.status, detail=self.detail, type_=self.type, extensions=self.extensions
+        )
         length = str(len(body)).encode()
         content = [(b"content-type", PROBLEM_JSON.encode()), (b"content-length", length)]
         return [*content, *self.headers], body

@@ -9,8 +9,8 @@ from typing import Final
 
 from ._plain import Rules, printed
 
-MAX_FRAMES: Final = 40
-MAX_CAUSES: Final = 6
+MAX_FRAMES: Final = 30
+MAX_CAUSES: Final = 4
 MAX_GROUP: Final = 8
 MAX_NOTES: Final = 4
 

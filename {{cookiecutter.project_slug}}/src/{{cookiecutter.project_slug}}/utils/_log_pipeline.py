@@ -10,14 +10,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from time import gmtime, strftime, time
-from typing import Final, cast
+from typing import Final
 
 import orjson
 
 from ._exception_data import exception_data, stack_data
 from ._log_writer import LogWriter
 from ._structlog import structlog
-from .context import current_request
+from .context import RequestContext, current_request
 from .redaction import Redactor
 
 MAX_LINE: Final = 32_768
@@ -106,6 +106,7 @@ class Pipeline:
         self.writer = writer
         self.observer: Observer | None = None
         self._render = render
+        self._write = writer.write
         self._timestamps = timestamps
         self._second = (0, "")
         self._known_events: set[str] = set()
@@ -127,22 +128,19 @@ class Pipeline:
             error = None
             if "exc_info" in fields or "stack_info" in fields:
                 error, fields = _take_error(fields)
-            if event not in self._known_events:
+            if type(event) is not str or event not in self._known_events:
                 event = self._safe_event(event)
-            document: Document = {}
+            document: Document
             if self._timestamps:
-                document["timestamp"] = stamp = self._stamp(now)
-            document["level"] = level_name
-            document["event"] = event
+                stamp = self._stamp(now)
+                document = {"timestamp": stamp, "level": level_name, "event": event}
+            else:
+                document = {"level": level_name, "event": event}
             if logger:
                 document["logger"] = logger
             request = current_request.get()
             if request is not None:
-                if request.request_id:
-                    document["request_id"] = request.request_id
-                if request.trace_id:
-                    document["trace_id"] = request.trace_id
-                    document["span_id"] = request.span_id
+                _add_ids(document, request)
             add = self.redactor.update
             if _BOUND_VARS is None or _BOUND_VARS:
                 add(document, _bound_contextvars())
@@ -157,7 +155,13 @@ class Pipeline:
                 document["timestamp"] = stamp
             if error is not None:
                 document["exception"] = exception_data(error, self.redactor)
-            self.writer.write(self._line(document), urgent=level >= _ERROR)
+            try:
+                line = self._render(document)
+            except (TypeError, ValueError):
+                line = self._render(_cleaned(document))
+            if len(line) > MAX_LINE:
+                line = self._render(_shortened(document))
+            self._write(line, level >= _ERROR, now)
             if observed and self.observer is not None and level >= _INFO:
                 self.observer(LogEvent(level, logger, event, now, _fields_of(document), error))
         except Exception as failure:  # noqa: BLE001  # an edge: any object's code runs in here
@@ -182,21 +186,18 @@ class Pipeline:
             self._second = (whole, text)
         return text + _MILLISECONDS[int((now - whole) * 1000)]
 
-    def _line(self, document: Document) -> bytes:
-        try:
-            line = self._render(document)
-        except (TypeError, ValueError):
-            # An integer over 64 bits or half a surrogate pair: rare, so it costs only then.
-            document = cast("Document", _cleaned(document))
-            line = self._render(document)
-        if len(line) > MAX_LINE:
-            line = self._render(_shortened(document))
-        return line
-
     def _complain(self, level_name: str, failure: Exception) -> None:
         name = type(failure).__name__
         document: Document = {"level": level_name, "event": "log_event_failed", "error": name}
-        self.writer.write(self._render(document), urgent=True)
+        self._write(self._render(document), True, time())
+
+
+def _add_ids(document: Document, request: RequestContext) -> None:
+    if request.request_id:
+        document["request_id"] = request.request_id
+    if request.trace_id:
+        document["trace_id"] = request.trace_id
+        document["span_id"] = request.span_id
 
 
 _OWN = frozenset(
@@ -223,23 +224,32 @@ def _bound_contextvars() -> Document:
     return {name[prefix:]: value for name, value in found if value is not ...}
 
 
-def _cleaned(value: object) -> object:
-    """Return a safe value without what JSON can't hold: large integers, lone surrogates."""
+def _cleaned(document: Document) -> Document:
+    """Return a safe document without what JSON can't hold: large integers, lone surrogates."""
+    return {_plain_text(key): _held(value) for key, value in document.items()}
+
+
+def _plain_text(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
+
+
+def _held(value: object) -> object:
     if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
+        return _plain_text(value)
     if isinstance(value, int):
         return value if value.bit_length() < 64 else f"[integer of {value.bit_length()} bits]"
     if isinstance(value, dict):
-        return {str(_cleaned(key)): _cleaned(member) for key, member in value.items()}
-    return [_cleaned(member) for member in value] if isinstance(value, list) else value
+        return _cleaned(value)
+    return [_held(member) for member in value] if isinstance(value, list) else value
 
 
 def _shortened(document: Document) -> Document:
     """Return the document with every large value replaced by the beginning of its text."""
     short: Document = {}
     for key, value in document.items():
-        text = value if isinstance(value, str) else repr(value)
-        short[key] = value if len(text) <= _MAX_SHORT else f"{text[:_MAX_SHORT]}...[clipped]"
+        text = _plain_text(value if isinstance(value, str) else repr(value))
+        fits = len(text) <= (MAX_LINE // 4 if key == "exception" else _MAX_SHORT)
+        short[key] = _held(value) if fits else f"{text[:_MAX_SHORT]}...[clipped]"
     return short
 
 

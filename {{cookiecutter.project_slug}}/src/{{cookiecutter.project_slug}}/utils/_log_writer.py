@@ -8,7 +8,6 @@ import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable
-from time import monotonic
 from typing import Final, TextIO
 
 BATCH: Final = 64
@@ -34,8 +33,14 @@ class LogWriter:
         self._writing = False
         self._due = 0.0
 
-    def write(self, line: bytes, *, urgent: bool = False) -> None:
-        """Take one line, which ends in a line feed."""
+    def write(self, line: bytes, urgent: bool, now: float) -> None:
+        """Take one line, which ends in a line feed.
+
+        Args:
+            line: What to write.
+            urgent: Whether it may not wait.
+            now: `time.time()`, which the caller has.
+        """
         lines = self._lines
         lines.append(line)
         if urgent or len(lines) >= BATCH:
@@ -46,9 +51,9 @@ class LogWriter:
             except RuntimeError:
                 self.flush()
             else:
-                self._due = monotonic() + DELAY_S
+                self._due = now + 2 * DELAY_S
                 loop.call_later(DELAY_S, self.flush)
-        elif monotonic() > self._due + DELAY_S:
+        elif now > self._due:
             # The loop that was to flush is busy, or is gone.
             self.flush()
 

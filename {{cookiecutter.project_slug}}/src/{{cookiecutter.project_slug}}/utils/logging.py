@@ -93,6 +93,7 @@ class BoundLogger(structlog.BoundLoggerBase):
 
     _logger: _Named
     _context: dict[str, object]
+    _processors: list[Processor]
 
     debug: Callable[..., None]
     info: Callable[..., None]
@@ -126,7 +127,7 @@ def _method(name: str, level: int) -> Callable[..., None]:
     def method(self: BoundLogger, event: str = "", *args: object, **fields: object) -> None:
         if args:
             event = _interpolate(event, args)
-        if self._processors is _PROCESSORS and _PROCESSORS[0] is _emit_last:
+        if self._processors[0] is _emit_last:
             emit(level, level_name, self._logger.name, event, self._context, fields)
         else:
             self._proxy_to_logger(level_name, event, **fields)
@@ -183,7 +184,8 @@ def _install(pipeline: Pipeline, level: int) -> None:
     if not _state.registered:
         _state.registered = True
         atexit.register(flush)
-        os.register_at_fork(before=flush, after_in_child=_after_fork)
+        if hasattr(os, "register_at_fork"):  # Windows can't fork
+            os.register_at_fork(before=flush, after_in_child=_after_fork)
 
 
 def setup_logging(

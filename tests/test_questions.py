@@ -1,0 +1,202 @@
+"""No question is inert: every answer changes the render, and has a probe that shows what it does."""
+
+import json
+import re
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from combinations import load_manifest, questions
+from processes import run_in
+from rendering import Renderer, copy_project, slug_of, snapshot
+
+MANIFEST = load_manifest()
+
+TEXTS = {
+    "project_name": "Blue Whale",
+    "project_slug": "blue_whale",
+    "project_description": "Counts whales from space.",
+    "author_name": "Ada Lovelace",
+    "author_email": "ada@example.org",
+    "organization": "Analytical Engines",
+}
+"""Another answer for each text question."""
+
+
+def pyproject(project: Path) -> dict[str, Any]:
+    """Return a project's pyproject.toml."""
+    return tomllib.loads((project / "pyproject.toml").read_text("utf-8"))
+
+
+def shows(expected: object, found: object) -> None:
+    """Fail unless the two are equal; a probe is made of these."""
+    assert found == expected, f"expected {expected!r}, found {found!r}"
+
+
+def exists(project: Path, *names: str) -> None:
+    """Fail unless each of the paths exists."""
+    missing = [name for name in names if not (project / name).exists()]
+    assert not missing, f"no {', '.join(missing)}"
+
+
+# --- one probe per question ----------------------------------------------------------------------
+
+
+def probe_project_name(project: Path, value: str) -> None:
+    shown = run_in(project, "python", "-m", slug_of(project), "openapi").stdout
+    shows(value, json.loads(shown)["info"]["title"])
+    shows(f"# {value}", (project / "README.md").read_text("utf-8").splitlines()[0])
+
+
+def probe_project_slug(project: Path, value: str) -> None:
+    exists(project, f"src/{value}/main.py")
+    command = value.replace("_", "-")
+    shows({"name": command}, {"name": pyproject(project)["project"]["name"]})
+    shows({command: f"{value}.__main__:main"}, pyproject(project)["project"]["scripts"])
+    environment = {f"{value.upper()}_LOG_LEVEL": "WARNING"}
+    script = f"from {value}.settings import Settings; print(Settings().log_level)"
+    shown = run_in(project, "python", "-c", script, timeout=120, **environment).stdout
+    shows("WARNING", shown.strip())
+
+
+def probe_project_description(project: Path, value: str) -> None:
+    shows(value, pyproject(project)["project"]["description"])
+    assert value in (project / "README.md").read_text("utf-8")
+
+
+def probe_author_name(project: Path, value: str) -> None:
+    shows(value, pyproject(project)["project"]["authors"][0]["name"])
+
+
+def probe_author_email(project: Path, value: str) -> None:
+    shows(value, pyproject(project)["project"]["authors"][0]["email"])
+    assert value in (project / "SECURITY.md").read_text("utf-8"), "whom to tell of a hole"
+
+
+def probe_organization(project: Path, value: str) -> None:
+    assert value in (project / "LICENSE").read_text("utf-8")
+
+
+def probe_license(project: Path, value: str) -> None:
+    expected = {"Proprietary": "LicenseRef-Proprietary"}.get(value, value)
+    shows(expected, pyproject(project)["project"]["license"])
+    words = {"Proprietary": "All rights reserved", "MPL-2.0": "Mozilla Public License Version 2.0"}
+    name = words.get(value, value.replace("-", " ").removesuffix(" 2.0"))
+    text = re.sub(r"[\s,-]+", " ", (project / "LICENSE").read_text("utf-8")[:300]).lower()
+    assert name.replace("-", " ").lower() in text, f"LICENSE begins {text!r}"
+
+
+def probe_python_version(project: Path, value: str) -> None:
+    config = pyproject(project)
+    shows(f">={value}", config["project"]["requires-python"])
+    shows(f"py{value.replace('.', '')}", config["tool"]["ruff"]["target-version"])
+    shows(value, config["tool"]["ty"]["environment"]["python-version"])
+    image = re.search(r"^FROM\s+\S*python:(\d+\.\d+)", _dockerfile(project), re.MULTILINE)
+    argument = re.search(r"^ARG\s+PYTHON_VERSION=(\d+\.\d+)", _dockerfile(project), re.MULTILINE)
+    shows(value, (argument or image or [None, None])[1])
+    workflow = "\n".join(p.read_text("utf-8") for p in (project / ".github").rglob("*.yml"))
+    assert value in workflow, "its CI does not run it"
+
+
+def _dockerfile(project: Path) -> str:
+    return (project / "deploy/Dockerfile").read_text("utf-8")
+
+
+def probe_ci_provider(project: Path, value: str) -> None:
+    present = {
+        "github": (project / ".github/workflows").is_dir(),
+        "gitlab": (project / ".gitlab-ci.yml").is_file(),
+    }
+    shows({name: name == value for name in present}, present)
+    schemas = {
+        "github": (
+            "vendor.github-workflows",
+            sorted((project / ".github").rglob("workflows/*.yml")),
+        ),
+        "gitlab": ("vendor.gitlab-ci", [project / ".gitlab-ci.yml"]),
+    }
+    if value in schemas:
+        schema, files = schemas[value]
+        assert files, "no workflow"
+        run_in(project, "check-jsonschema", "--builtin-schema", schema, *files)
+
+
+def probe_include_docker(project: Path, value: bool) -> None:  # an answer
+    shows(value, (project / "deploy").is_dir())
+    exists(project, "deploy/Dockerfile", "deploy/compose.yaml", ".dockerignore")
+    run_in(project, "hadolint", "deploy/Dockerfile")
+    compose = yaml.safe_load((project / "deploy/compose.yaml").read_text("utf-8"))
+    assert compose["services"]
+
+
+def probe_include_docs(project: Path, value: bool) -> None:  # an answer
+    shows(value, (project / "docs").is_dir())
+    exists(project, "mkdocs.yml", "docs/index.md")
+    run_in(project, "zensical", "build", "--clean")
+    exists(project, "site/index.html")
+
+
+PROBES: dict[str, Callable[[Path, Any], None]] = {
+    name.removeprefix("probe_"): value
+    for name, value in list(globals().items())
+    if name.startswith("probe_")
+}
+
+
+# --- and what must hold of them ------------------------------------------------------------------
+
+
+def alternatives(name: str) -> list[Any]:
+    """Return the answers of a question, its default first."""
+    default = questions(MANIFEST)[name]
+    if isinstance(default, bool):
+        return [default, not default]
+    if isinstance(default, list):
+        return default
+    usual = {"project_slug": "acme_orders"}
+    return [usual.get(name, default), TEXTS[name]]
+
+
+def project_with(render: Renderer, name: str, value: Any) -> Path:
+    """Render the default with one other answer; the slug stays, so that only one thing changes."""
+    return render("cookiecutter", **{"project_slug": "acme_orders"} | {name: value})
+
+
+CASES = [
+    (name, value)
+    for name in questions(MANIFEST)
+    if name in TEXTS or not isinstance(questions(MANIFEST)[name], str)
+    for value in alternatives(name)
+]
+
+
+def test_every_question_has_a_probe_and_every_probe_a_question() -> None:
+    assert set(PROBES) == set(questions(MANIFEST))
+
+
+@pytest.mark.parametrize(("name", "value"), CASES, ids=str)
+def test_every_answer_changes_the_render(render: Renderer, name: str, value: Any) -> None:
+    tree = snapshot(project_with(render, name, value))
+    for other in alternatives(name):
+        if other != value:
+            second = snapshot(project_with(render, name, other))
+            changed = {p for p in tree.keys() | second.keys() if tree.get(p) != second.get(p)}
+            assert changed - {".copier-answers.yml"}, f"{other} instead of {value} changes nothing"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "value"), CASES, ids=str)
+def test_probe_passes_with_the_answer_and_fails_with_every_other(
+    render: Renderer, tmp_path: Path, name: str, value: Any
+) -> None:
+    probe = PROBES[name]
+    for number, answer in enumerate(alternatives(name)):
+        project = copy_project(project_with(render, name, answer), tmp_path / str(number))
+        if answer == value and value is not False:
+            probe(project, value)
+        elif answer != value:
+            with pytest.raises((AssertionError, OSError, KeyError)):
+                probe(project, value)
