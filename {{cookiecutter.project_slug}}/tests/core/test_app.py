@@ -82,6 +82,13 @@ async def test_the_description_carries_the_name_of_the_service(serve) -> None:
         assert (await api.get("/openapi.json")).json()["info"]["title"] == Settings.app_name
 
 
+async def test_the_description_lists_the_probes_last(serve) -> None:
+    async with serve(routers=[router]) as api:
+        paths = list((await api.get("/openapi.json")).json()["paths"])
+        assert paths[0] == "/hello"
+        assert paths[-1].startswith("/health/")
+
+
 def test_importing_the_application_imports_nothing_heavy() -> None:
     """Rich, Typer, Sentry, the HTTP client and Redis cost more than all the rest: until used, no."""
     heavy = ("rich", "typer", "sentry_sdk", "httpx2", "redis", "celery", "taskiq", "sqlalchemy")

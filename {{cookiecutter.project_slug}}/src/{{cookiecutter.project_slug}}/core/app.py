@@ -30,11 +30,14 @@ _NO_TELEMETRY = TelemetryConfig(tracing=False, metrics=False, logs=False, operat
 
 
 class _Service(FastAPI):
-    """FastAPI that reads its version from the installed distribution when it is asked for one."""
+    """FastAPI whose description names the installed version and lists the probes last."""
 
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
             self.version = service_version()
+            paths = super().openapi()["paths"]
+            for path in [path for path in paths if path.startswith("/health/")]:
+                paths[path] = paths.pop(path)
         return super().openapi()
 
 

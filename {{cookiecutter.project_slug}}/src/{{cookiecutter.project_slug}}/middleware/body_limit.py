@@ -42,12 +42,6 @@ class BodyLimit:
             return self.refusal(scope)
         return None
 
-    def must_count(self, scope: Scope, fields: Fields) -> bool:
-        """Whether a body may come whose length was not declared: chunked, or HTTP/2 and later."""
-        if b"content-length" in fields:
-            return False
-        return b"transfer-encoding" in fields or not scope["http_version"].startswith("1")
-
     def refusal(self, scope: Scope) -> Refusal:
         """Return the answer to a body that is too large.
 
@@ -57,6 +51,15 @@ class BodyLimit:
         detail = f"The body is larger than {self.max_bytes} bytes."
         close = ((b"connection", b"close"),) if scope["http_version"].startswith("1") else ()
         return Refusal(413, detail, headers=close)
+
+
+def has_body(scope: Scope, fields: Fields) -> bool:
+    """Whether a request may have a body: HTTP/1 announces one, later versions need not."""
+    return (
+        b"content-length" in fields
+        or b"transfer-encoding" in fields
+        or not scope["http_version"].startswith("1")
+    )
 
 
 class CountedBody:

@@ -33,6 +33,16 @@ EXPOSED_HEADERS = (
     "X-Request-ID",
 )
 
+RESPONSE_NAMES = frozenset(
+    (
+        b"access-control-allow-credentials",
+        b"access-control-allow-headers",
+        b"access-control-allow-methods",
+        b"access-control-allow-origin",
+        b"access-control-expose-headers",
+        b"access-control-max-age",
+    )
+)
 _VARY = (b"vary", b"Origin")
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?").fullmatch
 

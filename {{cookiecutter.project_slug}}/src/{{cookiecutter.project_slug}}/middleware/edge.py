@@ -11,6 +11,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
+from inspect import isawaitable
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -19,14 +20,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..utils.context import RequestContext, current_request
 from ..utils.logging import get_logger, log_request
-from .body_limit import BodyLimit, CountedBody
+from .body_limit import BodyLimit, CountedBody, has_body
 from .client_address import ClientAddresses
+from .cors import RESPONSE_NAMES as CORS_NAMES
 from .cors import CorsPolicy, is_preflight
 from .headers import HeaderPolicy, without
 from .hosts import HostPolicy, https_redirect
 from .rate_limit import RateLimiter
 from .refusals import Fields, Pair, Refusal, joined
-from .request_id import accept_request_id, new_request_id, parse_traceparent, printable
+from .request_id import MAX_PATH, is_plain_id, new_request_id, parse_traceparent, printable
 from .ssrf import SsrfFilter
 
 if TYPE_CHECKING:
@@ -34,6 +36,10 @@ if TYPE_CHECKING:
 
 CLIENT_CLOSED_REQUEST = 499
 """Logged when the client went away before it was answered; nginx's number, never sent."""
+
+METHODS = frozenset(
+    ("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE")
+)
 
 
 @dataclass(frozen=True)
@@ -71,91 +77,67 @@ class Policies:
     debug: bool = False
 
 
-class Exchange:
-    """One request and the response to it.
+class Exchange(RequestContext):
+    """One request and the response to it; also its context, so that one object is made for both.
 
     Attributes:
-        fields: The request's headers by name.
+        scope: The request.
+        fields: Its headers by name.
         path: Its path, without the prefix that the application is mounted at.
         address: The client's address.
         extra: Headers that are added to the response.
         status: The response's status; 0 until it has started.
         answered: Whether the edge has answered in the application's place, which is then not
             listened to any more.
+        logged: Whether its access log line is written, or none is wanted.
     """
 
     __slots__ = (
-        "_logged",
+        "_names",
         "_send",
         "_started_at",
         "address",
         "answered",
-        "context",
         "extra",
         "fields",
-        "origin",
+        "logged",
         "path",
         "scope",
         "status",
     )
 
-    def __init__(self, policies: Policies, scope: Scope, send: Send) -> None:
+    def __init__(self, edge: SecurityEdge, scope: Scope, send: Send) -> None:
         self._started_at = perf_counter()
         self._send = send
+        self._names = edge.names
         self.scope = scope
         self.status = 0
         self.answered = False
+        self.logged = not edge.policies.context
+        self.request_id = self.trace_id = self.span_id = ""
+        self.data = None
         headers = scope["headers"]
         fields: Fields = dict(headers)
-        if len(fields) != len(headers):
-            fields = joined(headers)
-        self.fields = fields
+        self.fields = fields if len(fields) == len(headers) else joined(headers)
         path: str = scope["path"]
         root = scope.get("root_path")
-        if root and path.startswith(f"{root}/"):
-            path = path[len(root) :]
-        self.path = path
-        self.address = policies.addresses.address(scope, fields)
-        self.extra: list[Pair] = []
-        policy = policies.headers
-        if policy is not None:
-            https = policy.hsts_always or policies.addresses.is_https(scope, fields)
-            self.extra += policy.headers(path, https=https)
-        if policies.cors is not None:
-            self.extra += policies.cors.headers(fields.get(b"origin"))
-        self._logged = not policies.context
-        self.context = self._new_context() if policies.context else None
-
-    def _new_context(self) -> RequestContext:
-        fields = self.fields
-        request_id = accept_request_id(fields.get(b"x-request-id")) or new_request_id()
-        self.extra.append((b"x-request-id", request_id))
-        parent = fields.get(b"traceparent")
-        trace_id, span_id = parse_traceparent(parent) if parent is not None else ("", "")
-        return RequestContext(request_id.decode(), trace_id, span_id)
+        self.path = path[len(root) :] if root and path.startswith(f"{root}/") else path
+        edge.describe(self)
 
     def send(self, message: Message) -> Awaitable[None]:
         """Pass a message of the application on, adding the headers that it does not set itself."""
-        if self.answered:
-            return _nothing()
         kind = message["type"]
         if kind == "http.response.start":
             self.status = message["status"]
-            self._add_headers(message)
-        elif not self._logged and kind == "http.response.body" and not message.get("more_body"):
+            own = message.get("headers", ())
+            extra = self.extra
+            if not self._names.isdisjoint(dict(own)):
+                extra = without(extra, own)
+            # A new list: the application may send the same response object again.
+            message["headers"] = [*own, *extra]
+        elif not self.logged and kind == "http.response.body" and not message.get("more_body"):
             self.log(self.status)
         return self._send(message)
-
-    def _add_headers(self, message: Message) -> None:
-        own = message.get("headers", ())
-        extra = self.extra
-        names = dict(own)
-        for pair in extra:
-            if pair[0] in names:
-                extra = without(extra, own)
-                break
-        # A new list: the application may send the same response object again.
-        message["headers"] = [*own, *extra]
 
     def take(self, verdict: tuple[Pair, ...] | Refusal) -> Refusal | None:
         """Keep the headers that a limiter allowed the request with, or return its refusal."""
@@ -166,31 +148,32 @@ class Exchange:
 
     async def answer(self, refusal: Refusal) -> None:
         """Answer in the application's place, unless its response has started."""
-        if self.status or self.answered:
-            self.answered = True
-            return
-        own, body = refusal.render()
-        start: Message = {"type": "http.response.start", "status": refusal.status, "headers": own}
-        await self.send(start)
-        await self.send({"type": "http.response.body", "body": body})
+        if not self.status and not self.answered:
+            own, body = refusal.render()
+            await self.send(
+                {"type": "http.response.start", "status": refusal.status, "headers": own}
+            )
+            await self.send({"type": "http.response.body", "body": body})
         self.answered = True
+        self._send = _ignore
 
     def log(self, status: int) -> None:
         """Write the access log line, once."""
-        if self._logged:
+        if self.logged:
             return
-        self._logged = True
+        self.logged = True
         scope = self.scope
+        method, path = scope.get("method", "WEBSOCKET"), scope["path"]
         log_request(
-            method=printable(scope.get("method", "WEBSOCKET"), 16),
-            path=printable(scope["path"]),
+            method=method if method in METHODS else printable(method, 16),
+            path=path if len(path) <= MAX_PATH and path.isprintable() else printable(path),
             status=status,
             duration_ms=(perf_counter() - self._started_at) * 1e3,
             client=self.address,
         )
 
 
-async def _nothing() -> None:
+async def _ignore(message: Message) -> None:
     """Take a message of an application that nobody listens to any more."""
 
 
@@ -209,6 +192,17 @@ class SecurityEdge:
     def __init__(self, app: ASGIApp, policies: Policies) -> None:
         self.app = app
         self.policies = policies
+        headers, cors, hosts = policies.headers, policies.cors, policies.hosts
+        names = {b"x-request-id", b"ratelimit", b"ratelimit-policy", *CORS_NAMES}
+        self.names = names | (headers.names if headers is not None else set())
+        self._known_hosts = hosts.known if hosts is not None else None
+        # What an ordinary response gets: of an API path, to a request without an origin, and
+        # where https makes no difference.
+        self._differs = headers.docs_prefixes if headers is not None else ()
+        self._ordinary: tuple[Pair, ...] | None = None
+        if headers is None or headers.ignores_scheme:
+            own = headers.headers("", https=True) if headers is not None else ()
+            self._ordinary = own + (cors.headers(None) if cors is not None else ())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, WebSocket or lifespan."""
@@ -216,44 +210,83 @@ class SecurityEdge:
             await self._serve_other(scope, receive, send)
             return
         policies = self.policies
-        exchange = Exchange(policies, scope, send)
-        token = current_request.set(exchange.context) if policies.context else None
+        exchange = Exchange(self, scope, send)
+        token = current_request.set(exchange) if policies.context else None
         tracer = policies.tracer
         trace = tracer.start(scope) if tracer is not None else None
         try:
-            refusal = self._vet_caller(exchange)
+            fields, known = exchange.fields, self._known_hosts
+            refusal = None
+            if (
+                scope["method"] == "OPTIONS"
+                or policies.https_redirect
+                or (known is not None and fields.get(b"host") not in known)
+            ):
+                refusal = self._vet_caller(exchange)
             limiter = policies.limiter
             if limiter is not None and refusal is None:
-                request = scope, exchange.path, exchange.fields, exchange.address
-                local = limiter.store is None
-                refusal = exchange.take(
-                    limiter.check(*request) if local else await limiter.check_shared(*request)
-                )
-            if refusal is None:
+                verdict = limiter.check(scope, exchange.path, fields, exchange.address)
+                refusal = exchange.take(await verdict if isawaitable(verdict) else verdict)
+            if refusal is None and (scope["query_string"] or has_body(scope, fields)):
                 refusal = self._vet_content(exchange)
-            if refusal is not None:
-                await exchange.answer(refusal)
+                receive = self._counted(exchange, receive)
+            if refusal is None:
+                await self.app(scope, receive, exchange.send)
             else:
-                await self.app(scope, self._counted(exchange, receive), exchange.send)
+                await exchange.answer(refusal)
         except Exception as error:
             # The edge: whatever nobody handled is logged and answered here.
             if not await self._handled(exchange, error):
                 raise
         finally:
-            exchange.log(exchange.status or CLIENT_CLOSED_REQUEST)
+            if not exchange.logged:
+                exchange.log(exchange.status or CLIENT_CLOSED_REQUEST)
             if tracer is not None and trace is not None:
                 tracer.finish(trace, scope, exchange.status)
             if token is not None:
                 current_request.reset(token)
 
+    def describe(self, exchange: Exchange) -> None:
+        """Find out who asks, give the request its id, and collect the headers of its response."""
+        policies, fields, scope = self.policies, exchange.fields, exchange.scope
+        client = scope.get("client")
+        if client and b"x-forwarded-for" not in fields:
+            exchange.address = client[0]
+        else:
+            exchange.address = policies.addresses.address(scope, fields)
+        extra = self._ordinary
+        if extra is None or b"origin" in fields or exchange.path.startswith(self._differs):
+            extra = self._headers(exchange)
+        if not policies.context:
+            exchange.extra = [*extra]
+            return
+        request_id = fields.get(b"x-request-id")
+        if request_id is None or not is_plain_id(request_id):
+            request_id = new_request_id()
+        exchange.extra = [*extra, (b"x-request-id", request_id)]
+        exchange.request_id = request_id.decode()
+        parent = fields.get(b"traceparent")
+        if parent is not None:
+            exchange.trace_id, exchange.span_id = parse_traceparent(parent)
+
+    def _headers(self, exchange: Exchange) -> tuple[Pair, ...]:
+        """Return the headers that a response gets in any case."""
+        policies, fields = self.policies, exchange.fields
+        found: tuple[Pair, ...] = ()
+        if policies.headers is not None:
+            https = policies.addresses.is_https(exchange.scope, fields)
+            found += policies.headers.headers(exchange.path, https=https)
+        if policies.cors is not None:
+            found += policies.cors.headers(fields.get(b"origin"))
+        return found
+
     def _vet_caller(self, exchange: Exchange) -> Refusal | None:
         """Return why a caller is not let in, from what is known before its request is counted."""
-        policies, fields = self.policies, exchange.fields
+        policies, fields, scope = self.policies, exchange.fields, exchange.scope
         probe = exchange.path.startswith(policies.probe_paths)
         host = fields.get(b"host")
         if policies.hosts is not None and not probe and not policies.hosts.accepts(host):
             return policies.hosts.refusal()
-        scope = exchange.scope
         if scope["type"] == "websocket":
             return None
         if policies.cors is not None and is_preflight(scope["method"], fields):
@@ -273,8 +306,9 @@ class SecurityEdge:
         return refusal
 
     def _counted(self, exchange: Exchange, receive: Receive) -> Receive:
+        """Return a body's source that counts, when its length was not declared."""
         body = self.policies.body
-        if body is None or not body.must_count(exchange.scope, exchange.fields):
+        if body is None or b"content-length" in exchange.fields:
             return receive
 
         async def overflow() -> None:
@@ -322,17 +356,16 @@ class SecurityEdge:
     async def _serve_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Vet the opening handshake of a WebSocket; a refused one is answered with 403."""
         policies = self.policies
-        exchange = Exchange(policies, scope, send)
-        token = current_request.set(exchange.context) if policies.context else None
+        exchange = Exchange(self, scope, send)
+        token = current_request.set(exchange) if policies.context else None
         status = 403
         try:
             refusal = self._vet_caller(exchange)
             if refusal is None and policies.limiter is not None:
-                request = scope, exchange.path, exchange.fields, exchange.address
-                local = policies.limiter.store is None
-                check = policies.limiter.check_shared(*request) if not local else None
-                verdict = await check if check else policies.limiter.check(*request)
-                refusal = exchange.take(verdict)
+                verdict = policies.limiter.check(
+                    scope, exchange.path, exchange.fields, exchange.address
+                )
+                refusal = exchange.take(await verdict if isawaitable(verdict) else verdict)
             if refusal is None:
                 status = 101
                 await self.app(scope, receive, send)

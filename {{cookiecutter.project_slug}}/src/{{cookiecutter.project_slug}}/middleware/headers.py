@@ -58,7 +58,7 @@ class HeaderPolicy:
         ValueError: If a policy cannot be a header value.
     """
 
-    __slots__ = ("_docs", "_docs_prefixes", "_plain", "hsts_always", "names")
+    __slots__ = ("_docs", "_plain", "docs_prefixes", "ignores_scheme", "names")
 
     def __init__(
         self,
@@ -86,8 +86,8 @@ class HeaderPolicy:
         plain = secure if hsts_always else {}
         api = {"content-security-policy": content_security_policy, **fixed}
         docs = {"content-security-policy": docs_content_security_policy, **fixed}
-        self.hsts_always = hsts_always
-        self._docs_prefixes = tuple(path.rstrip("/") for path in docs_paths)
+        self.ignores_scheme = hsts_always or not hsts_max_age_s
+        self.docs_prefixes = tuple(path.rstrip("/") for path in docs_paths)
         # Indexed by whether the request came over https.
         self._plain = (_encode({**api, **plain}), _encode({**api, **secure}))
         self._docs = (_encode({**docs, **plain}), _encode({**docs, **secure}))
@@ -95,12 +95,12 @@ class HeaderPolicy:
 
     def headers(self, path: str, *, https: bool) -> tuple[Pair, ...]:
         """Return the headers of a response to a path, asked for over https or not."""
-        if self._docs_prefixes and path.startswith(self._docs_prefixes) and self._is_docs(path):
+        if self.docs_prefixes and path.startswith(self.docs_prefixes) and self._is_docs(path):
             return self._docs[https]
         return self._plain[https]
 
     def _is_docs(self, path: str) -> bool:
-        return any(path == p or path.startswith(f"{p}/") for p in self._docs_prefixes)
+        return any(path == p or path.startswith(f"{p}/") for p in self.docs_prefixes)
 
 
 def _encode(headers: dict[str, str]) -> tuple[Pair, ...]:

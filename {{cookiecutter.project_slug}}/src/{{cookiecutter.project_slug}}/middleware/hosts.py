@@ -37,7 +37,7 @@ class HostPolicy:
         ValueError: For a pattern with a star elsewhere.
     """
 
-    __slots__ = ("_any", "_exact", "_known", "_suffixes")
+    __slots__ = ("_any", "_exact", "_suffixes", "known")
 
     def __init__(self, allowed_hosts: Sequence[str]) -> None:
         names = [f"[{h}]" if h.count(":") > 1 and "[" not in h else h for h in allowed_hosts]
@@ -50,20 +50,20 @@ class HostPolicy:
         self._exact = frozenset(names)
         self._suffixes = tuple(name[1:] for name in names if name.startswith("*."))
         # Raw values already found good. Hosts found bad are not kept, so they cannot push these out.
-        self._known: set[bytes] = set()
+        self.known: set[bytes] = set()
 
     def accepts(self, value: bytes | None) -> bool:
         """Whether a `Host` header names one of them."""
-        if value in self._known:
+        if value in self.known:
             return True
         name = host_name(value)
         if name is None or value is None:
             return False
         if not (self._any or name in self._exact or name.endswith(self._suffixes or ("\0",))):
             return False
-        if len(self._known) >= _KNOWN_HOSTS:
-            self._known.clear()
-        self._known.add(value)
+        if len(self.known) >= _KNOWN_HOSTS:
+            self.known.clear()
+        self.known.add(value)
         return True
 
     def refusal(self) -> Refusal:

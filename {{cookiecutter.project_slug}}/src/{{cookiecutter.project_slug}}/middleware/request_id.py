@@ -22,13 +22,13 @@ if hasattr(os, "register_at_fork"):
 
 
 def new_request_id() -> bytes:
-    """Return 32 random hexadecimal digits; 0.3 us, where `uuid4` takes 2."""
-    return b"%032x" % _random.getrandbits(128)
+    """Return 24 random hexadecimal digits; 0.3 us, where `uuid4` takes 2."""
+    return b"%024x" % _random.getrandbits(96)
 
 
-def accept_request_id(value: bytes | None) -> bytes | None:
-    """Return the caller's `X-Request-ID` when it is 1 to 64 of A-Z a-z 0-9 . _ -, else None."""
-    return value if value is not None and _PLAIN_ID(value) else None
+def is_plain_id(value: bytes) -> bool:
+    """Whether a caller's `X-Request-ID` may be used: 1 to 64 of A-Z a-z 0-9 . _ -."""
+    return _PLAIN_ID(value) is not None
 
 
 def parse_traceparent(value: bytes) -> tuple[str, str]:
