@@ -4,6 +4,8 @@ Copier never runs this: it leaves the same paths out through `_exclude`, generat
 `_features` of cookiecutter.json, and knows its own source. Standard library only; git is only read.
 """
 
+from __future__ import annotations
+
 import fnmatch
 import json
 import os
@@ -11,17 +13,20 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
-CONTEXT = json.loads(r"""{{ cookiecutter | tojson }}""")
+Context = dict[str, Any]
+
+CONTEXT: Context = json.loads(r"""{{ cookiecutter | tojson }}""")
 
 
-def is_chosen(feature, context):
+def is_chosen(feature: str, context: Context) -> bool:
     """Tell whether a key of `_features` (a yes/no question, or `question=value`) is switched on."""
     question, _, value = feature.partition("=")
     return str(context[question]) == (value or "True")
 
 
-def remove(path):
+def remove(path: Path) -> None:
     """Delete a file or a folder."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
@@ -29,7 +34,7 @@ def remove(path):
         path.unlink(missing_ok=True)
 
 
-def remove_unchosen(root, context):
+def remove_unchosen(root: Path, context: Context) -> None:
     """Delete the paths of features that were not chosen, and what a working copy leaves lying around."""
     for feature, patterns in context["_features"].items():
         if not is_chosen(feature, context):
@@ -43,7 +48,7 @@ def remove_unchosen(root, context):
         folders[:] = [name for name in folders if Path(folder, name).exists()]
 
 
-def git(repository, *arguments):
+def git(repository: Path, *arguments: str) -> str:
     """Return what git prints, or an empty string where it cannot say."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
     try:
@@ -59,7 +64,7 @@ def git(repository, *arguments):
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def template_folder(context):
+def template_folder(context: Context) -> Path | None:
     """Return where cookiecutter read the template from, or None.
 
     `_repo_dir` can be relative to the folder the command was typed in (cookiecutter#1802).
@@ -71,7 +76,7 @@ def template_folder(context):
     return None
 
 
-def without_credentials(url):
+def without_credentials(url: str) -> str:
     """Return a URL without its user name, password or token."""
     return re.sub(
         r"^((?:git\+)?[a-z][a-z0-9+.-]*://)[^/@]*@",
@@ -80,7 +85,7 @@ def without_credentials(url):
     )
 
 
-def origin(context):
+def origin(context: Context) -> tuple[str, str]:
     """Return (`_commit`, `_src_path`) in the form `copier update` reads; empty where unknown."""
     commit, source = context["_commit"], context["_src_path"]
     if commit.startswith("$Format"):  # expanded only in an archive made by `git archive`
@@ -98,7 +103,7 @@ def origin(context):
     return commit, f"git+{source}" if source.startswith("file://") else source
 
 
-def record_origin(root, context):
+def record_origin(root: Path, context: Context) -> None:
     """Write `_commit` and `_src_path` into the answers file, as copier does."""
     commit, source = origin(context)
     path = root / ".copier-answers.yml"

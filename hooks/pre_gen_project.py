@@ -4,15 +4,19 @@ Cookiecutter runs this before it writes; copier applies the same rules as valida
 the same `_validators` and `_reserved` of cookiecutter.json. Standard library only.
 """
 
+from __future__ import annotations
+
 import json
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, NoReturn
 
 CONTEXT = json.loads(r"""{{ cookiecutter | tojson }}""")
 
 
-def problems(context):
+def problems(context: dict[str, Any]) -> Iterator[str]:
     """Yield one sentence for each answer that breaks its rule, saying what to type instead."""
     for name, (pattern, message) in context["_validators"].items():
         value = context[name]
@@ -23,7 +27,7 @@ def problems(context):
             yield f"{name} is {json.dumps(value)}: it {clash.replace('{value}', value)}."
 
 
-def refuse(lines):
+def refuse(lines: list[str]) -> NoReturn:
     """Stop with the sentences last on the screen.
 
     Cookiecutter prints a traceback of its own after a hook that fails, which would hide them, so

@@ -28,7 +28,7 @@ class ManifestError(Exception):
 
 def load(root: Path = ROOT) -> dict[str, Any]:
     """Return cookiecutter.json, checked for what would break one engine only."""
-    manifest = json.loads((root / "cookiecutter.json").read_text("utf-8"))
+    manifest: dict[str, Any] = json.loads((root / "cookiecutter.json").read_text("utf-8"))
     names = set(questions(manifest))
     for feature in manifest["_features"]:
         question, _, value = feature.partition("=")
@@ -91,7 +91,8 @@ def _exclude_unchosen(feature: str, path: str) -> str:
 
 
 def _feature_of(path: str, manifest: dict[str, Any]) -> str | None:
-    for feature, paths in manifest["_features"].items():
+    features: dict[str, list[str]] = manifest["_features"]
+    for feature, paths in features.items():
         if any(path == p or path.startswith(f"{p}/") for p in paths):
             return feature
     return None

@@ -117,7 +117,7 @@ def serving(project: Path, port: int) -> Iterator[str]:
     """Boot the service, wait until it is ready, and stop it again; yields its base URL."""
     log = project / "demo.log"
     url = f"http://127.0.0.1:{port}"
-    command = [project / ".venv/bin" / COMMAND, "serve", "--port", str(port)]
+    command = [str(project / ".venv/bin" / COMMAND), "serve", "--port", str(port)]
     with log.open("w") as output:
         server = subprocess.Popen(command, cwd=project, stdout=output, stderr=subprocess.STDOUT)
     try:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -131,13 +132,16 @@ def manifest() -> dict[str, Any]:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Say which interpreters did not run anything; test_interpreters.py records what did."""
-    lines = [
-        value
-        for reports in terminalreporter.stats.values()
-        for report in reports
-        for name, value in getattr(report, "user_properties", ())
-        if name == "interpreters"
-    ]
-    for line in dict.fromkeys(lines):
-        terminalreporter.write_line(line)
+    """Say which interpreters executed nothing; test_interpreters.py records what it did."""
+    said: dict[str, list[Any]] = {"versions": [], "executed": []}
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            for name, value in getattr(report, "user_properties", ()):
+                said.setdefault(name, []).append(value)
+    executed = {f"{sys.version_info.major}.{sys.version_info.minor}", *said["executed"]}
+    missed = sorted({v for versions in said["versions"] for v in versions} - executed)
+    if said["versions"] or said["executed"]:
+        terminalreporter.write_line(
+            f"Python {', '.join(sorted(executed))} executed rendered code in this run; "
+            + (f"NOT executed: {', '.join(missed)}" if missed else "none was left out")
+        )

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from combinations import ROOT
 from processes import clean_environment, find_uv, show
-from rendering import ROOT
 
 pytestmark = pytest.mark.slow
 PUBLIC_URL = "https://github.com/slipway-platform/slipway.git"

@@ -210,6 +210,17 @@ async def test_callers_trace_is_continued(
     assert (trace["trace_id"], trace["parent_span_id"]) == (TRACE_ID, SPAN_ID)
 
 
+@pytest.mark.parametrize(("item", "kept"), [("sentry-token=canary", False), ("sentry-a=b", True)])
+async def test_secret_in_baggage_does_not_travel_on(
+    ingest: Ingest, app: FastAPI, item: str, kept: bool
+) -> None:
+    init_sentry(ingest.dsn, traces_sample_rate=1.0)
+    await get(app, "/orders/1", sentry_trace=f"{TRACE_ID}-{SPAN_ID}-1", baggage=f"a=b,{item}")
+    ingest.sent()
+    assert "canary" not in ingest.text
+    assert ('"a":"b"' in ingest.text.replace(" ", "")) is kept
+
+
 async def test_error_of_an_unsampled_request_belongs_to_the_callers_trace(
     ingest: Ingest, app: FastAPI
 ) -> None:
@@ -393,6 +404,44 @@ async def test_keys_of_the_project_are_hidden_too(ingest: Ingest) -> None:
     init_sentry(ingest.dsn, redact_keys=["employee_number"])
     sentry.capture_message("x", extra={"employeeNumber": "e-1"})
     assert ingest.sent()[0]["extra"] == {"employeeNumber": REDACTED}
+
+
+def test_hooks_clean_what_somebody_else_put_in() -> None:
+    frame = {"function": "f", "vars": {"anything": "local-canary"}}
+    event: Any = {
+        "exception": {"values": [{"value": "password=p", "stacktrace": {"frames": [frame]}}]},
+        "request": {
+            "url": "https://bob:p@db/?token=t",
+            "cookies": {"a": "b"},
+            "headers": {"X-Api-Key": "k", "Accept": "*/*"},
+            "data": '{"password": "p"}',
+            "env": {"REMOTE_ADDR": "192.0.2.1"},
+        },
+        "spans": [{"description": "SELECT 1 WHERE password = 'p'", "data": {"api_key": "k"}}],
+    }
+    safe = sentry.before_send_hook(event, {})
+    assert safe == {
+        "exception": {
+            "values": [
+                {"value": f"password={REDACTED}", "stacktrace": {"frames": [{"function": "f"}]}}
+            ]
+        },
+        "request": {
+            "url": f"https://{REDACTED}@db/?token={REDACTED}",
+            "cookies": REDACTED,
+            "headers": {"x-api-key": REDACTED, "accept": "*/*"},
+            "data": '{"password": "' + REDACTED + '"}',
+        },
+        "spans": [
+            {
+                "description": f"SELECT 1 WHERE password = '{REDACTED}'",
+                "data": {"api_key": REDACTED},
+            }
+        ],
+    }
+    crumb = sentry.before_breadcrumb_hook({"message": "token=t", "data": {"secret": "s"}}, {})
+    assert crumb is not None
+    assert (crumb["message"], crumb["data"]) == (f"token={REDACTED}", {"secret": REDACTED})
 
 
 async def test_shutdown_does_not_wait_for_a_server_that_hangs() -> None:

@@ -399,6 +399,17 @@ def test_observer_sees_safe_events_and_no_request_lines(lines: Lines) -> None:
     assert second.error is error
 
 
+def test_observer_that_fails_does_not_fail_the_caller(lines: Lines) -> None:
+    def broken(event: LogEvent) -> None:
+        raise RuntimeError(event.event)
+
+    observe(broken)
+    early.info("fine")
+    first, second = lines.all()
+    assert first["event"] == "fine"
+    assert (second["event"], second["error"]) == ("log_event_failed", "RuntimeError")
+
+
 def test_console_is_readable_and_coloured_on_a_terminal_only() -> None:
     plain, terminal = Lines(), Terminal()
     for stream in (plain, terminal):

@@ -146,6 +146,8 @@ def close_sentry(timeout_s: float = SHUTDOWN_TIMEOUT_S) -> None:
     if sdk is not None:
         observe(None)
         sdk.stop(timeout_s)
+        _state.redactor = Redactor(limits=scrubbing.LIMITS)
+        _state.sampling = None
 
 
 def before_send_hook(event: Event, hint: Hint) -> Event | None:  # noqa: ARG001  # the SDK passes it

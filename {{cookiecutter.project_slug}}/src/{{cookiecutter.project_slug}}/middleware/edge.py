@@ -11,7 +11,6 @@ from __future__ import annotations
 import traceback
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
-from inspect import isawaitable
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -27,7 +26,7 @@ from .cors import CorsPolicy, is_preflight
 from .headers import HeaderPolicy, without
 from .hosts import HostPolicy, https_redirect
 from .rate_limit import RateLimiter
-from .refusals import Fields, Pair, Refusal, joined
+from .refusals import Fields, Pair, Refusal, read_fields
 from .request_id import MAX_PATH, is_plain_id, new_request_id, parse_traceparent, printable
 from .ssrf import SsrfFilter
 
@@ -92,6 +91,10 @@ class Exchange(RequestContext):
         logged: Whether its access log line is written, or none is wanted.
     """
 
+    address: str
+    extra: list[Pair]
+    logged: bool
+
     __slots__ = (
         "_names",
         "_send",
@@ -113,38 +116,44 @@ class Exchange(RequestContext):
         self.scope = scope
         self.status = 0
         self.answered = False
-        self.logged = not edge.policies.context
-        self.request_id = self.trace_id = self.span_id = ""
         self.data = None
-        headers = scope["headers"]
-        fields: Fields = dict(headers)
-        self.fields = fields if len(fields) == len(headers) else joined(headers)
-        path: str = scope["path"]
-        root = scope.get("root_path")
-        self.path = path[len(root) :] if root and path.startswith(f"{root}/") else path
-        edge.describe(self)
+        self.trace_id = self.span_id = ""
+        self.fields = fields = read_fields(scope["headers"])
+        self.path = path = scope["path"]
+        if scope.get("root_path"):
+            self.path = path = path_inside(scope["root_path"], path)
+        client = scope.get("client")
+        if client is None or b"x-forwarded-for" in fields:
+            self.address = edge.policies.addresses.address(scope, fields)
+        else:
+            self.address = client[0]
+        extra = edge.ordinary
+        if extra is None or b"origin" in fields or path.startswith(edge.docs_prefixes):
+            extra = edge.headers(self)
+        if edge.policies.context:
+            self.logged = False
+            self.request_id, request_id = edge.identify(self)
+            self.extra = [*extra, (b"x-request-id", request_id)]
+        else:
+            self.logged = True
+            self.request_id = ""
+            self.extra = [*extra]
 
     def send(self, message: Message) -> Awaitable[None]:
         """Pass a message of the application on, adding the headers that it does not set itself."""
         kind = message["type"]
         if kind == "http.response.start":
             self.status = message["status"]
-            own = message.get("headers", ())
-            extra = self.extra
-            if not self._names.isdisjoint(dict(own)):
-                extra = without(extra, own)
+            own, extra, names = message.get("headers", ()), self.extra, self._names
+            for name, _ in own:
+                if name in names:
+                    extra = without(extra, own)
+                    break
             # A new list: the application may send the same response object again.
             message["headers"] = [*own, *extra]
         elif not self.logged and kind == "http.response.body" and not message.get("more_body"):
             self.log(self.status)
         return self._send(message)
-
-    def take(self, verdict: tuple[Pair, ...] | Refusal) -> Refusal | None:
-        """Keep the headers that a limiter allowed the request with, or return its refusal."""
-        if isinstance(verdict, Refusal):
-            return verdict
-        self.extra += verdict
-        return None
 
     async def answer(self, refusal: Refusal) -> None:
         """Answer in the application's place, unless its response has started."""
@@ -173,6 +182,11 @@ class Exchange(RequestContext):
         )
 
 
+def path_inside(root: str, path: str) -> str:
+    """Return a path without the prefix that the application is mounted at."""
+    return path[len(root) :] if path.startswith(f"{root}/") else path
+
+
 async def _ignore(message: Message) -> None:
     """Take a message of an application that nobody listens to any more."""
 
@@ -198,11 +212,11 @@ class SecurityEdge:
         self._known_hosts = hosts.known if hosts is not None else None
         # What an ordinary response gets: of an API path, to a request without an origin, and
         # where https makes no difference.
-        self._differs = headers.docs_prefixes if headers is not None else ()
-        self._ordinary: tuple[Pair, ...] | None = None
+        self.docs_prefixes = headers.docs_prefixes if headers is not None else ()
+        self.ordinary: tuple[Pair, ...] | None = None
         if headers is None or headers.ignores_scheme:
             own = headers.headers("", https=True) if headers is not None else ()
-            self._ordinary = own + (cors.headers(None) if cors is not None else ())
+            self.ordinary = own + (cors.headers(None) if cors is not None else ())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, WebSocket or lifespan."""
@@ -225,8 +239,16 @@ class SecurityEdge:
                 refusal = self._vet_caller(exchange)
             limiter = policies.limiter
             if limiter is not None and refusal is None:
-                verdict = limiter.check(scope, exchange.path, fields, exchange.address)
-                refusal = exchange.take(await verdict if isawaitable(verdict) else verdict)
+                if limiter.store is None:
+                    verdict = limiter.check(scope, exchange.path, fields, exchange.address)
+                else:
+                    verdict = await limiter.check_shared(
+                        scope, exchange.path, fields, exchange.address
+                    )
+                if isinstance(verdict, Refusal):
+                    refusal = verdict
+                else:
+                    exchange.extra += verdict
             if refusal is None and (scope["query_string"] or has_body(scope, fields)):
                 refusal = self._vet_content(exchange)
                 receive = self._counted(exchange, receive)
@@ -246,30 +268,18 @@ class SecurityEdge:
             if token is not None:
                 current_request.reset(token)
 
-    def describe(self, exchange: Exchange) -> None:
-        """Find out who asks, give the request its id, and collect the headers of its response."""
-        policies, fields, scope = self.policies, exchange.fields, exchange.scope
-        client = scope.get("client")
-        if client and b"x-forwarded-for" not in fields:
-            exchange.address = client[0]
-        else:
-            exchange.address = policies.addresses.address(scope, fields)
-        extra = self._ordinary
-        if extra is None or b"origin" in fields or exchange.path.startswith(self._differs):
-            extra = self._headers(exchange)
-        if not policies.context:
-            exchange.extra = [*extra]
-            return
-        request_id = fields.get(b"x-request-id")
-        if request_id is None or not is_plain_id(request_id):
-            request_id = new_request_id()
-        exchange.extra = [*extra, (b"x-request-id", request_id)]
-        exchange.request_id = request_id.decode()
-        parent = fields.get(b"traceparent")
-        if parent is not None:
-            exchange.trace_id, exchange.span_id = parse_traceparent(parent)
+    def identify(self, exchange: Exchange) -> tuple[str, bytes]:
+        """Return the id of a request, the caller's if it is plain, and read its trace."""
+        fields = exchange.fields
+        if b"traceparent" in fields:
+            exchange.trace_id, exchange.span_id = parse_traceparent(fields[b"traceparent"])
+        given = fields.get(b"x-request-id")
+        if given is not None and is_plain_id(given):
+            return given.decode(), given
+        made = new_request_id()
+        return made, made.encode()
 
-    def _headers(self, exchange: Exchange) -> tuple[Pair, ...]:
+    def headers(self, exchange: Exchange) -> tuple[Pair, ...]:
         """Return the headers that a response gets in any case."""
         policies, fields = self.policies, exchange.fields
         found: tuple[Pair, ...] = ()
@@ -361,11 +371,12 @@ class SecurityEdge:
         status = 403
         try:
             refusal = self._vet_caller(exchange)
-            if refusal is None and policies.limiter is not None:
-                verdict = policies.limiter.check(
-                    scope, exchange.path, exchange.fields, exchange.address
-                )
-                refusal = exchange.take(await verdict if isawaitable(verdict) else verdict)
+            limiter = policies.limiter
+            if refusal is None and limiter is not None:
+                request = scope, exchange.path, exchange.fields, exchange.address
+                local = limiter.store is None
+                verdict = limiter.check(*request) if local else await limiter.check_shared(*request)
+                refusal = verdict if isinstance(verdict, Refusal) else None
             if refusal is None:
                 status = 101
                 await self.app(scope, receive, send)

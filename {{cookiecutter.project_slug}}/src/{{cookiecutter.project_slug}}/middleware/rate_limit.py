@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import ceil
 from typing import Literal, TypedDict
 
@@ -90,15 +90,13 @@ class RateLimiter:
         self._routes = _compiled(routes or {})
         self._exempt_paths = tuple(exempt_paths)
         self._key = key
-        self._is_plain = not self._routes and key is None and store is None
+        self._is_plain = not self._routes and key is None
         self._on_store_failure = on_store_failure
         self._local = _ALGORITHMS[algorithm](max_keys)
         self._clock = clock
 
-    def check(
-        self, scope: Scope, path: str, fields: Fields, address: str
-    ) -> Verdict | Awaitable[Verdict]:
-        """Count a request.
+    def check(self, scope: Scope, path: str, fields: Fields, address: str) -> Verdict:
+        """Count a request in this process.
 
         Args:
             scope: The request.
@@ -108,25 +106,38 @@ class RateLimiter:
 
         Returns:
             The headers that tell the client where it stands, none when it is exempt; or the 429.
-            To be awaited when the counting is done by a shared store.
         """
         if self._exempt_paths and path.startswith(self._exempt_paths):
             return ()
-        quota, key = self._default, address
         if not self._is_plain or ":" in address or b"x-forwarded-for" in fields:
-            quota = self._quota(scope.get("method", "GET"), path)
-            keys = self._keys(quota, scope, fields, address)
-            if self.store is not None:
-                return self._count_there(self.store, quota, keys)
-            if len(keys) > 1:
-                return self._count_here(quota, keys)
-            key = keys[0]
-        now = self._clock()
-        local = self._local
-        level = local.hit(key, quota, now)
+            quota = self._quota(scope, path)
+            return self._count_here(quota, self._keys(quota, scope, fields, address))
+        quota, local, now = self._default, self._local, self._clock()
+        level = local.hit(address, quota, now)
         if level < 0.0:
             return quota.exceeded(-level)
-        return quota.headers(*local.outcome(level, quota, now))
+        left, seconds = local.outcome(level, quota, now)
+        return quota.headers(left, seconds)
+
+    async def check_shared(
+        self, scope: Scope, path: str, fields: Fields, address: str
+    ) -> Verdict:
+        """Count a request in the shared store; arguments and result are those of `check`.
+
+        While the store is down, `on_store_failure` decides.
+        """
+        if self.store is None or path.startswith(self._exempt_paths):
+            return ()
+        quota = self._quota(scope, path)
+        keys = self._keys(quota, scope, fields, address)
+        outcome: Outcome | None = None
+        for key in keys:
+            outcome = await self.store.outcome(key, quota)
+            if outcome is None:
+                return self._without_store(self.store, quota, keys)
+            if outcome[0] < 0:
+                return quota.exceeded(outcome[1])
+        return quota.headers(*outcome) if outcome else ()
 
     async def aclose(self) -> None:
         """Let go of the shared store."""
@@ -142,16 +153,6 @@ class RateLimiter:
                 return quota.exceeded(-level)
         return quota.headers(*self._local.outcome(level, quota, now))
 
-    async def _count_there(self, store: SharedStore, quota: Quota, keys: tuple[str, ...]) -> Verdict:
-        outcome: Outcome | None = None
-        for key in keys:
-            outcome = await store.outcome(key, quota)
-            if outcome is None:
-                return self._without_store(store, quota, keys)
-            if outcome[0] < 0:
-                return quota.exceeded(outcome[1])
-        return quota.headers(*outcome) if outcome else ()
-
     def _without_store(self, store: SharedStore, quota: Quota, keys: tuple[str, ...]) -> Verdict:
         if self._on_store_failure == "local":
             return self._count_here(quota, keys)
@@ -161,7 +162,8 @@ class RateLimiter:
         retry = (b"retry-after", str(seconds).encode())
         return Refusal(503, "Requests cannot be counted at the moment.", headers=(retry,))
 
-    def _quota(self, method: str, path: str) -> Quota:
+    def _quota(self, scope: Scope, path: str) -> Quota:
+        method = scope.get("method", "GET")
         for matches, verb, quota in self._routes:
             if matches(path) and (not verb or verb == ("GET" if method == "HEAD" else method)):
                 return quota

