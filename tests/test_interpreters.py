@@ -42,6 +42,7 @@ INSTALLED = installed()
 OTHERS = [v for v in INSTALLED if v != f"{sys.version_info.major}.{sys.version_info.minor}"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", VERSIONS)
 def test_dependencies_resolve(
     render: Renderer, run_in: RunIn, uv: str, tmp_path: Path, version: str

@@ -36,6 +36,7 @@ def test_types_are_clean(render: Renderer, run_in: RunIn, combination: dict[str,
     run_in(project, "ty", "check", "--python", rendered_python(), "--output-format", "concise")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answers", NAMED.values(), ids=NAMED.keys())
 def test_types_are_clean_for_strict_mypy_too(
     render: Renderer, run_in: RunIn, answers: dict[str, Any]

@@ -51,7 +51,8 @@ CommaList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 class Section(BaseModel):
     """A group of settings; a misspelt variable inside it is an error, not a silent default."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Built once, as a part of the project's settings, instead of here and in each class above.
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class ServerSettings(Section):
@@ -239,6 +240,7 @@ class PlatformSettings(BaseSettings):
         case_sensitive=False,
         extra="ignore",
         frozen=True,
+        defer_build=True,
         hide_input_in_errors=True,
         validate_default=False,
         secrets_dir_missing="ok",

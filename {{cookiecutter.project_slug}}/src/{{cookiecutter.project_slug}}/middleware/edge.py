@@ -26,7 +26,7 @@ from .cors import CorsPolicy, is_preflight
 from .headers import HeaderPolicy, without
 from .hosts import HostPolicy, https_redirect
 from .rate_limit import RateLimiter
-from .refusals import Fields, Pair, Refusal, read_fields
+from .refusals import Pair, Refusal, read_fields
 from .request_id import MAX_PATH, is_plain_id, new_request_id, parse_traceparent, printable
 from .ssrf import SsrfFilter
 

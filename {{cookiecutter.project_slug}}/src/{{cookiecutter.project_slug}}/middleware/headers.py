@@ -21,7 +21,7 @@ DOCS_CSP = (
 Swagger UI writes inline style attributes, and its icons are data: images.
 """
 
-PERMISSIONS_POLICY = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
+PERMISSIONS_POLICY = "camera=(), geolocation=(), microphone=()"
 
 
 class HeaderOptions(TypedDict, total=False):

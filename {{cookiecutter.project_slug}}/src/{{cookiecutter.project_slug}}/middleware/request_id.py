@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import re
 from itertools import count
-from secrets import randbits, token_hex
+from secrets import token_hex
 
 MAX_PATH = 1024
 """Characters of a path that reach a log line."""
@@ -18,7 +18,7 @@ _TRACEPARENT = re.compile(
 
 
 class RequestIds:
-    """Make ids of 24 hexadecimal digits: 16 random ones per process, then a count.
+    """Make ids such as `9f86d081884c7d65-1842`: a random number per process, then a count.
 
     They are unique rather than secret; 0.15 us each, where `uuid4` takes 2.
     """
@@ -29,12 +29,12 @@ class RequestIds:
             os.register_at_fork(after_in_child=self._restart)
 
     def _restart(self) -> None:
-        self._process = token_hex(8)
-        self._next = count(randbits(28)).__next__
+        self._process = token_hex(8) + "-"
+        self._next = count(1).__next__
 
     def new(self) -> str:
         """Return the next id."""
-        return f"{self._process}{self._next():08x}"
+        return f"{self._process}{self._next()}"
 
 
 new_request_id = RequestIds().new
