@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
 import tomllib
 from pathlib import Path
 
@@ -16,6 +17,7 @@ def render(destination: Path) -> Path:
 
     manifest = json.loads((ROOT / "cookiecutter.json").read_text("utf-8"))
     answers = {k: True for k, v in manifest.items() if isinstance(v, bool)}
+    tempfile.tempdir = str(destination)  # cookiecutter leaves the hooks it ran behind
     settings = destination / "cookiecutter.yml"
     settings.write_text(
         f"cookiecutters_dir: {destination / 'templates'}\nreplay_dir: {destination / 'replay'}\n"

@@ -13,6 +13,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -79,6 +80,7 @@ def render(folder: Path) -> Path:
     folder.mkdir(parents=True)
     scratch = folder / ".cookiecutter"
     scratch.mkdir()
+    tempfile.tempdir = str(scratch)  # cookiecutter leaves the hooks it ran behind
     config = scratch / "config.yml"
     config.write_text(
         f"cookiecutters_dir: {json.dumps(str(scratch))}\nreplay_dir: {json.dumps(str(scratch))}\n"
@@ -86,6 +88,7 @@ def render(folder: Path) -> Path:
     project = cookiecutter(
         str(ROOT), no_input=True, output_dir=str(folder), config_file=str(config)
     )
+    tempfile.tempdir = None
     shutil.rmtree(scratch)
     return Path(project)
 

@@ -12,8 +12,6 @@ MERGED = "Merged by Slipway"
 
 SILENT = {
     "LICENSE": "a licence text stands as it was written",
-    "*/py.typed": "empty by PEP 561",
-    "*.json": "JSON has no comments",
     ".copier-answers.yml": "copier rewrites it whole; its first line says how to change it",
 }
 """Files that do not say whose they are, each with the reason."""

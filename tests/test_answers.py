@@ -231,10 +231,19 @@ def test_accepted_answer_renders_a_project_that_works(render: Renderer, kind: st
     assert_project_works(render, accepted)
 
 
+SHAPES = {
+    "project_slug": st.from_regex(r"[a-z][a-z0-9]{1,7}(_[a-z0-9]{1,6}){0,3}", fullmatch=True),
+    "author_email": st.from_regex(
+        r"[a-z0-9][a-z.+%_-]{0,9}@[a-z0-9]{1,8}(\.[a-z]{2,6}){1,2}", fullmatch=True
+    ),
+}
+"""Where random text would hardly ever be accepted."""
+
+
 def accepted_texts(name: str) -> st.SearchStrategy[str]:
     """Return texts that the rule of a question accepts."""
-    pattern = re.compile(MANIFEST["_validators"][name][0])
-    return st.from_regex(pattern, fullmatch=True).filter(lambda text: not refusal(name, text))
+    texts = SHAPES.get(name, st.text(min_size=1, max_size=60))
+    return texts.filter(lambda text: not refusal(name, text))
 
 
 @pytest.mark.slow

@@ -163,6 +163,7 @@ def _start_sentry(settings: PlatformSettings) -> SentryTracer | None:
         release=sentry.release,
         traces_sample_rate=sentry.traces_sample_rate,
         redact_keys=settings.log_redact_keys,
+        max_transactions_per_s=sentry.max_transactions_per_s,
     )
     return SentryTracer() if on else None
 

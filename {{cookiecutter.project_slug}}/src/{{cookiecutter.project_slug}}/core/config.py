@@ -158,6 +158,11 @@ class SentrySettings(Section):
     traces_sample_rate: float = Field(
         default=0.1, ge=0, le=1, description="Share of requests recorded as transactions."
     )
+    max_transactions_per_s: float = Field(
+        default=10.0,
+        gt=0,
+        description="Transactions per second and process; above it the recorded share goes down.",
+    )
     release: str | None = Field(default=None, description="Release name; by default name@version.")
 
 

@@ -26,7 +26,7 @@ from .cors import CorsPolicy, is_preflight
 from .headers import HeaderPolicy, without
 from .hosts import HostPolicy, https_redirect
 from .rate_limit import RateLimiter
-from .refusals import Pair, Refusal, read_fields
+from .refusals import Fields, Pair, Refusal, read_fields
 from .request_id import MAX_PATH, is_plain_id, new_request_id, parse_traceparent, printable
 from .ssrf import SsrfFilter
 
@@ -76,14 +76,19 @@ class Policies:
     debug: bool = False
 
 
-class Exchange(RequestContext):
-    """One request and the response to it; also its context, so that one object is made for both.
+class Exchange:
+    """One request and the response to it.
+
+    Nothing outlives the request with it. Its context does, in the timers that a server starts while
+    a response is sent, which is why that is a small object of its own: holding on to the whole
+    exchange made the garbage collector run 90 times as often.
 
     Attributes:
         scope: The request.
         fields: Its headers by name.
         path: Its path, without the prefix that the application is mounted at.
         address: The client's address.
+        context: What loggers may know about the request, if that is wanted.
         extra: Headers that are added to the response.
         status: The response's status; 0 until it has started.
         answered: Whether the edge has answered in the application's place, which is then not
@@ -101,6 +106,7 @@ class Exchange(RequestContext):
         "_started_at",
         "address",
         "answered",
+        "context",
         "extra",
         "fields",
         "logged",
@@ -116,8 +122,6 @@ class Exchange(RequestContext):
         self.scope = scope
         self.status = 0
         self.answered = False
-        self.data = None
-        self.trace_id = self.span_id = ""
         self.fields = fields = read_fields(scope["headers"])
         self.path = path = scope["path"]
         if scope.get("root_path"):
@@ -132,11 +136,11 @@ class Exchange(RequestContext):
             extra = edge.headers(self)
         if edge.policies.context:
             self.logged = False
-            self.request_id, request_id = edge.identify(self)
+            self.context, request_id = identify(fields)
             self.extra = [*extra, (b"x-request-id", request_id)]
         else:
             self.logged = True
-            self.request_id = ""
+            self.context = None
             self.extra = [*extra]
 
     def send(self, message: Message) -> Awaitable[None]:
@@ -187,6 +191,19 @@ def path_inside(root: str, path: str) -> str:
     return path[len(root) :] if path.startswith(f"{root}/") else path
 
 
+def identify(fields: Fields) -> tuple[RequestContext, bytes]:
+    """Return the context of a request, and its id: the caller's, if that is short and plain."""
+    sent = fields.get(b"x-request-id")
+    if sent is not None and is_plain_id(sent):
+        request_id = sent.decode()
+    else:
+        request_id = new_request_id()
+        sent = request_id.encode()
+    if b"traceparent" in fields:
+        return RequestContext(request_id, *parse_traceparent(fields[b"traceparent"])), sent
+    return RequestContext(request_id), sent
+
+
 async def _ignore(message: Message) -> None:
     """Take a message of an application that nobody listens to any more."""
 
@@ -225,7 +242,7 @@ class SecurityEdge:
             return
         policies = self.policies
         exchange = Exchange(self, scope, send)
-        token = current_request.set(exchange) if policies.context else None
+        token = current_request.set(exchange.context) if policies.context else None
         tracer = policies.tracer
         trace = tracer.start(scope) if tracer is not None else None
         try:
@@ -267,17 +284,6 @@ class SecurityEdge:
                 tracer.finish(trace, scope, exchange.status)
             if token is not None:
                 current_request.reset(token)
-
-    def identify(self, exchange: Exchange) -> tuple[str, bytes]:
-        """Return the id of a request, the caller's if it is plain, and read its trace."""
-        fields = exchange.fields
-        if b"traceparent" in fields:
-            exchange.trace_id, exchange.span_id = parse_traceparent(fields[b"traceparent"])
-        given = fields.get(b"x-request-id")
-        if given is not None and is_plain_id(given):
-            return given.decode(), given
-        made = new_request_id()
-        return made, made.encode()
 
     def headers(self, exchange: Exchange) -> tuple[Pair, ...]:
         """Return the headers that a response gets in any case."""
@@ -367,7 +373,7 @@ class SecurityEdge:
         """Vet the opening handshake of a WebSocket; a refused one is answered with 403."""
         policies = self.policies
         exchange = Exchange(self, scope, send)
-        token = current_request.set(exchange) if policies.context else None
+        token = current_request.set(exchange.context) if policies.context else None
         status = 403
         try:
             refusal = self._vet_caller(exchange)
