@@ -99,6 +99,7 @@ class Exchange:
     address: str
     extra: list[Pair]
     logged: bool
+    context: RequestContext | None
 
     __slots__ = (
         "_names",

@@ -119,9 +119,7 @@ class RateLimiter:
         left, seconds = local.outcome(level, quota, now)
         return quota.headers(left, seconds)
 
-    async def check_shared(
-        self, scope: Scope, path: str, fields: Fields, address: str
-    ) -> Verdict:
+    async def check_shared(self, scope: Scope, path: str, fields: Fields, address: str) -> Verdict:
         """Count a request in the shared store; arguments and result are those of `check`.
 
         While the store is down, `on_store_failure` decides.
