@@ -77,12 +77,9 @@ def template_folder(context: Context) -> Path | None:
 
 
 def without_credentials(url: str) -> str:
-    """Return a URL without its user name, password or token."""
-    return re.sub(
-        r"^((?:git\+)?[a-z][a-z0-9+.-]*://)[^/@]*@",
-        lambda m: m[1] if m[1].endswith(("http://", "https://")) else m[0],
-        url,
-    )
+    """Return a URL without a password or token, and an http one without a user name either."""
+    url = re.sub(r"^((?:git\+)?https?://)[^/]*@", r"\1", url)
+    return re.sub(r"^((?:git\+)?[a-z][a-z0-9+.-]*://[^/:@]*):[^/]*@", r"\1@", url)
 
 
 def origin(context: Context) -> tuple[str, str]:

@@ -40,6 +40,14 @@ def load(root: Path = ROOT) -> dict[str, Any]:
         unknown = set(manifest[section]) - names
         if unknown:
             raise ManifestError(f"{section}: no such question: {', '.join(sorted(unknown))}")
+    _require("__prompts__", names, manifest)
+    texts = {name for name in names if isinstance(manifest[name], str)}
+    _require("_validators", texts, manifest)
+    owned, merged, since = (set(manifest["_ownership"][k]) for k in ("owned", "merged", "since"))
+    if owned & merged:
+        raise ManifestError(f"_ownership: owned and merged: {', '.join(sorted(owned & merged))}")
+    if since - owned:
+        raise ManifestError(f"_ownership: since, but not owned: {', '.join(sorted(since - owned))}")
     known: set[str] = set()
     for name in [*questions(manifest), *computed(manifest)]:
         forward = {used for used in _names_used(manifest[name]) if used not in known}
@@ -49,6 +57,12 @@ def load(root: Path = ROOT) -> dict[str, Any]:
             )
         known.add(name)
     return manifest
+
+
+def _require(section: str, names: set[str], manifest: dict[str, Any]) -> None:
+    missing = names - set(manifest[section])
+    if missing:
+        raise ManifestError(f"{section}: nothing for {', '.join(sorted(missing))}")
 
 
 def questions(manifest: dict[str, Any]) -> dict[str, Any]:

@@ -11,9 +11,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic_settings import (
@@ -211,8 +210,7 @@ class HealthSettings(Section):
     )
 
 
-@dataclass(frozen=True, slots=True)
-class InsecureSetting:
+class InsecureSetting(NamedTuple):
     """One setting that must not go to production.
 
     Attributes:
@@ -269,12 +267,12 @@ class PlatformSettings(BaseSettings):
     log_redact_keys: CommaList = Field(
         default=(), description="More keys whose values never reach a log or Sentry."
     )
-    server: ServerSettings = ServerSettings()
-    security: SecuritySettings = SecuritySettings()
-    rate_limit: RateLimitSettings = RateLimitSettings()
-    sentry: SentrySettings = SentrySettings()
-    http_client: HttpClientSettings = HttpClientSettings()
-    health: HealthSettings = HealthSettings()
+    server: ServerSettings = ServerSettings.model_construct()
+    security: SecuritySettings = SecuritySettings.model_construct()
+    rate_limit: RateLimitSettings = RateLimitSettings.model_construct()
+    sentry: SentrySettings = SentrySettings.model_construct()
+    http_client: HttpClientSettings = HttpClientSettings.model_construct()
+    health: HealthSettings = HealthSettings.model_construct()
 
     @classmethod
     def settings_customise_sources(

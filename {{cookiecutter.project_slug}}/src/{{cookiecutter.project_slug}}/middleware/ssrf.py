@@ -26,7 +26,7 @@ _URL = re.compile(
     r"(?:(?:jar|url):)*"
     r"(?:(?P<never>(?:" + _NEVER + r"):(?=[/\\]))"
     r"|(?:[a-z][a-z0-9+.-]*:)?[/\\][/\\]|(?P<bare>(?:" + _FETCHED + r"):))"
-    r"[/\\]*(?P<authority>[^/\\?#]*)",
+    r"[/\\]*(?P<authority>[^/\\?#!]*)",
     re.IGNORECASE,
 ).match
 _DECODINGS = 3

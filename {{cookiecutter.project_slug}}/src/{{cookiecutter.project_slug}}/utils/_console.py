@@ -7,12 +7,13 @@ import re
 from collections.abc import Callable, Mapping
 from typing import cast
 
+from ._lazy_pattern import LazyPattern
 from ._structlog import structlog
 
 # All that a terminal obeys or takes for the end of a line: the C0 and C1 controls, the line and
 # paragraph separators, and the marks that turn text around (CVE-2021-42574).
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-_NEEDS_QUOTES = re.compile(r"[\s='\"]")
+_CONTROL = LazyPattern("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_NEEDS_QUOTES = LazyPattern(r"[\s='\"]")
 
 
 def _escape(match: re.Match[str]) -> str:
@@ -22,13 +23,13 @@ def _escape(match: re.Match[str]) -> str:
 
 def escape(text: str) -> str:
     """Return text in which nothing moves the cursor, ends the line or changes colours."""
-    return _CONTROL.sub(_escape, text)
+    return _CONTROL.compiled.sub(_escape, text)
 
 
 def _shown(value: object) -> str:
     if not isinstance(value, str):
         return escape(repr(value))
-    if not value or _NEEDS_QUOTES.search(value):
+    if not value or _NEEDS_QUOTES.compiled.search(value):
         quoted = value.replace("\\", "\\\\").replace('"', '\\"')
         return f'"{escape(quoted)}"'
     return escape(value)

@@ -7,14 +7,14 @@ import logging
 import re
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from itertools import islice
 from time import gmtime, strftime, time
-from typing import Final
+from typing import Final, NamedTuple
 
 import orjson
 
 from ._exception_data import exception_data, stack_data
+from ._lazy_pattern import LazyPattern
 from ._log_writer import LogWriter
 from ._structlog import structlog
 from .context import RequestContext, current_request
@@ -39,11 +39,10 @@ _BOUND_VARS = getattr(structlog.contextvars, "_CONTEXT_VARS", None)
 
 # What JSON leaves as it is, but a terminal obeys or a reader takes for the end of a line: the C1
 # controls, NEL, the line and paragraph separators and the marks that turn text around.
-_UNSAFE = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_UNSAFE = LazyPattern("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
-@dataclass(frozen=True, slots=True)
-class LogEvent:
+class LogEvent(NamedTuple):
     """What an observer sees of an event; its fields are safe already.
 
     Attributes:
@@ -79,7 +78,7 @@ def to_json(document: Document) -> bytes:
     """Return a document as one line of JSON."""
     line = orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE)
     if not line.isascii():
-        line = _UNSAFE.sub(_escape, line.decode()).encode()
+        line = _UNSAFE.compiled.sub(_escape, line.decode()).encode()
     return line
 
 

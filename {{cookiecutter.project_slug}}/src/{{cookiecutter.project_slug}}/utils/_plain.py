@@ -13,7 +13,7 @@ from enum import Enum
 from ipaddress import IPv4Address, IPv6Address
 from itertools import islice
 from types import FunctionType, MethodType
-from typing import Protocol, TypeGuard
+from typing import NamedTuple, Protocol, TypeGuard
 from uuid import UUID
 
 # What prints as itself and can't hold a secret.
@@ -22,8 +22,7 @@ _SEQUENCES = (list, tuple, deque, AbstractSet, KeysView, ValuesView, ItemsView)
 _KEY_LENGTH = 128
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """How much of a value comes out.
 
     Attributes:

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import re
 
+from ._lazy_pattern import LazyPattern
+
 
 def _set(words: str) -> frozenset[str]:
     return frozenset(words.split())
@@ -71,7 +73,7 @@ QUESTIONS = _set(
 # Language models count in tokens: prompt_tokens, output_tokens.
 TOKEN_COUNTS = _set("prompt completion input output cached reasoning used audio text image n")
 
-WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+")
+WORD = LazyPattern(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+")
 
 _SHAPES = (
     r"eyJ[\w-]{8,}(?:\.[\w-]*){0,4}"  # JWT and JWE, RFC 7519; cut ones as well
@@ -83,7 +85,7 @@ _SHAPES = (
     r"|shp(?:at|ca|pa|ss)_\w{32,}|do[opr]_v1_\w{40,}|hv[sbr]\.[\w-]{20,}"
     r"|AGE-SECRET-KEY-1\w{20,}|dapi[0-9a-f]{32}"
 )
-TOKEN_SHAPE = re.compile(rf"(?<![A-Za-z0-9])(?:{_SHAPES})")
+TOKEN_SHAPE = LazyPattern(rf"(?<![A-Za-z0-9])(?:{_SHAPES})")
 
 # What is worth a closer look. Letters only decide whether the real patterns run.
 _STEMS = (
@@ -93,40 +95,40 @@ _STEMS = (
 )
 
 
-def hint(extra_words: frozenset[str]) -> re.Pattern[str]:
+def hint(extra_words: frozenset[str]) -> LazyPattern:
     """Return the cheap test that text must pass before the real patterns look at it."""
     extra = "".join(f"|{re.escape(word)}" for word in sorted(extra_words))
-    return re.compile(rf"(?i:{_STEMS}{extra})|{_SHAPES}")
+    return LazyPattern(rf"(?i:{_STEMS}{extra})|{_SHAPES}")
 
 
-PEM = re.compile(
+PEM = LazyPattern(
     r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY[A-Z ]{0,10}-----"
     r".*?(?:-----END [A-Z0-9 ]{0,60}-----|\Z)",
     re.DOTALL,
 )
 # "Basic plan" is prose: base64 credentials have a capital, a digit or padding.
-SCHEME = re.compile(
+SCHEME = LazyPattern(
     r"(?i:\b(bearer|negotiate))(\s+)(?!(?i:token|auth|scheme|realm|error)\b)"
     r"(?!\[)[\w.~+/=-]{3,}"
     r"|(?i:\b(basic|token))(\s+)(?=[a-z+/]*[A-Z0-9+/=])[\w+/-]{6,}={0,2}"
 )
-HEADER_LINE = re.compile(
+HEADER_LINE = LazyPattern(
     r"(?i)(?<![\w-])((?:set-)?cookie|(?:proxy-)?authorization)(\s*[:=]\s*)(?!\[redacted)"
     r"[^\s\"'{}\[\]][^\r\n\"'{}]*"
 )
 # Everything before the last "@" of the authority; a password may hold ":", "/" is encoded.
-USERINFO = re.compile(r"(://)[^\s/?#\"'<>@]*(?:@[^\s/?#\"'<>@]*)*@")
+USERINFO = LazyPattern(r"(://)[^\s/?#\"'<>@]*(?:@[^\s/?#\"'<>@]*)*@")
 # Short or common names that are only secrets in a query string, and only when they are long.
-QUERY_SECRET = re.compile(
+QUERY_SECRET = LazyPattern(
     r"(?i)([?&](?:code|state|key|sig|signature|ticket|assertion|samlresponse|"
     r"x-(?:amz|goog)-(?:signature|credential))=)[^&\s#\"'<>]{8,}"
 )
 # key, separator, value; the callback asks the key rules, so configured keys hold here too.
-PAIR = re.compile(
+PAIR = LazyPattern(
     r"(?<![A-Za-z0-9_%-])((?:[A-Za-z]{2,20} )?)(-{0,2}[A-Za-z0-9_.%\[\]-]{2,64})"
     r"(\\{0,3}[\"']?\s{0,2}(?:=>|:=|={1,2}|:|%3[Dd]|%3[Aa])\s{0,2})"
     r"(\\\"(?:[^\"\\]|\\\\(?:\\\")?)*|\\{2,3}\"[^\"]*|\"(?:[^\"\\]|\\.)*|b?'(?:[^'\\]|\\.)*|[^\s&;\"'<>]+)"
 )
-FLAG = re.compile(r"(?<!\S)(--?[A-Za-z][\w-]{2,40})(\s+)(?!-)([^\s\"']+|\"[^\"]*|'[^']*)")
+FLAG = LazyPattern(r"(?<!\S)(--?[A-Za-z][\w-]{2,40})(\s+)(?!-)([^\s\"']+|\"[^\"]*|'[^']*)")
 # Raw headers, printed: (b'authorization', b'...').
-TUPLE = re.compile(r"(b?[\"'])([A-Za-z0-9_.-]{2,64})([\"'],\s?b?[\"'])((?:[^\"'\\]|\\.)*)(?=[\"'])")
+TUPLE = LazyPattern(r"(b?[\"'])([A-Za-z0-9_.-]{2,64})([\"'],\s?b?[\"'])((?:[^\"'\\]|\\.)*)(?=[\"'])")

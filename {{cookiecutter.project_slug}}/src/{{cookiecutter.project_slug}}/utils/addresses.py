@@ -11,9 +11,8 @@ multicast registries, the WHATWG URL standard section 3.5 for hosts, RFC 6761 fo
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from bisect import bisect_right
+from functools import cache
 from ipaddress import (
     AddressValueError,
     IPv4Address,
@@ -24,6 +23,8 @@ from ipaddress import (
 )
 from itertools import chain
 from urllib.parse import unquote
+
+from ._lazy_pattern import LazyPattern
 
 IPAddress = IPv4Address | IPv6Address
 
@@ -134,7 +135,7 @@ def _canonical(text: str) -> IPAddress | None:
         return None
 
 
-_IGNORED = re.compile("[\u00ad\u200b-\u200d\u2060\ufe00-\ufe0f\ufeff]")  # dropped by UTS 46
+_IGNORED = LazyPattern("[\u00ad\u200b-\u200d\u2060\ufe00-\ufe0f\ufeff]")  # dropped by UTS 46
 _MAX_DECODES = 3  # how often a host may have been percent-encoded before we stop looking
 
 
@@ -151,7 +152,9 @@ def normalize_host(host: str) -> str:
                 break
             host = unquote(host)
     if not host.isascii():
-        host = _IGNORED.sub("", unicodedata.normalize("NFKC", host)).replace("\u3002", ".")
+        import unicodedata  # noqa: PLC0415  # a large table, for hosts that are rare
+
+        host = _IGNORED.compiled.sub("", unicodedata.normalize("NFKC", host)).replace("\u3002", ".")
     host = host.lower()
     if host[:1] == "[":
         return host[1:].removesuffix("]")
@@ -259,26 +262,26 @@ _ECHO_DOMAINS = (
     ".1u.ms",
     ".rbndr.us",
 )
-_DOTTED_QUAD = re.compile(r"^\d{1,3}(?:\.\d{1,3}){3}(?=\.)")
-_ECHOED_IPV4 = re.compile(r"(?<![0-9])\d{1,3}(?:([.-])\d{1,3})(?:\1\d{1,3}){2}(?![0-9])")
-_ECHOED_HEX = re.compile(r"(?<![0-9a-z])[0-9a-f]{8}(?![0-9a-z])")
-_ECHOED_IPV6 = re.compile(r"^(?:.*\.)?([0-9a-f]*(?:-[0-9a-f]*){2,7})$")
-_DIGIT_OR_DASH = re.compile("[0-9-]")
-_BREAKS_A_HOST = re.compile("[\x00-\x20\x7f#/?@\\\\]")
+_DOTTED_QUAD = LazyPattern(r"^\d{1,3}(?:\.\d{1,3}){3}(?=\.)")
+_ECHOED_IPV4 = LazyPattern(r"(?<![0-9])\d{1,3}(?:([.-])\d{1,3})(?:\1\d{1,3}){2}(?![0-9])")
+_ECHOED_HEX = LazyPattern(r"(?<![0-9a-z])[0-9a-f]{8}(?![0-9a-z])")
+_ECHOED_IPV6 = LazyPattern(r"^(?:.*\.)?([0-9a-f]*(?:-[0-9a-f]*){2,7})$")
+_DIGIT_OR_DASH = LazyPattern("[0-9-]")
+_BREAKS_A_HOST = LazyPattern("[\x00-\x20\x7f#/?@\\\\]")
 
 
 def _echoed(host: str) -> list[IPAddress | None]:
     """Return the addresses that a name spells; None for one that isn't valid."""
-    quad = _DOTTED_QUAD.match(host)
+    quad = _DOTTED_QUAD.compiled.match(host)
     spelt = _canonical(quad[0]) if quad else None
     found: list[IPAddress | None] = [spelt] if spelt else []
     domain = next((suffix for suffix in _ECHO_DOMAINS if host.endswith(suffix)), None)
     if domain is None:
         return found
     labels = host.removesuffix(domain)
-    found += [_canonical(m[0].replace("-", ".")) for m in _ECHOED_IPV4.finditer(labels)]
-    found += [IPv4Address(int(m[0], 16)) for m in _ECHOED_HEX.finditer(labels)]
-    if not found and (dashed := _ECHOED_IPV6.match(labels)):
+    found += [_canonical(m[0].replace("-", ".")) for m in _ECHOED_IPV4.compiled.finditer(labels)]
+    found += [IPv4Address(int(m[0], 16)) for m in _ECHOED_HEX.compiled.finditer(labels)]
+    if not found and (dashed := _ECHOED_IPV6.compiled.match(labels)):
         address = _canonical(dashed[1].replace("-", ":"))
         found += [address] if address else []
     return found
@@ -296,14 +299,14 @@ def is_forbidden_host(host: str) -> bool:
         host: The host of a URL, without port and user information.
     """
     host = normalize_host(host)
-    if not host or _BREAKS_A_HOST.search(host):
+    if not host or _BREAKS_A_HOST.compiled.search(host):
         return True
     if ":" in host or ends_in_a_number(host):
         address = literal_address(host)
         return address is None or not is_public_address(address) or _hides_octets(host)
     if host in _LOCAL_NAMES or host.endswith(_LOCAL_SUFFIXES):
         return True
-    if not _DIGIT_OR_DASH.search(host):
+    if not _DIGIT_OR_DASH.compiled.search(host):
         return False
     return any(address is None or not is_public_address(address) for address in _echoed(host))
 

@@ -22,12 +22,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 from urllib.parse import unquote_plus
 
 from . import _secret_patterns as patterns
+from ._lazy_pattern import LazyPattern
 from ._plain import Limits, Walk
 
 REDACTED: Final = "[redacted]"
@@ -38,8 +38,7 @@ _KEY_LENGTH = 128
 _SCALARS = frozenset((int, float, bool, type(None)))
 
 
-@dataclass(frozen=True, slots=True)
-class _Custom:
+class _Custom(NamedTuple):
     """A configured key, as words and run together."""
 
     words: tuple[str, ...]
@@ -47,7 +46,7 @@ class _Custom:
 
 
 def _words(key: str) -> tuple[str, ...]:
-    return tuple(word.lower() for word in patterns.WORD.findall(key))
+    return tuple(word.lower() for word in patterns.WORD.compiled.findall(key))
 
 
 def _word_is_sensitive(word: str) -> bool:
@@ -162,34 +161,34 @@ class Redactor:
         # the patterns to recognise one, and a key or token that is cut is still one.
         window = text if len(text) <= most else text[: most + 256]
         if ":" in window or "=" in window or " " in window or "," in window:
-            if self._hint.search(window):
+            if self._hint.compiled.search(window):
                 window = self._scrub(window)
-        elif len(window) > 15 and patterns.TOKEN_SHAPE.search(window):
-            window = patterns.TOKEN_SHAPE.sub(REDACTED, window)
+        elif len(window) > 15 and patterns.TOKEN_SHAPE.compiled.search(window):
+            window = patterns.TOKEN_SHAPE.compiled.sub(REDACTED, window)
         if len(text) > most:
             return window[:most] + CLIPPED
         return window
 
     def _scrub(self, text: str) -> str:
         if "-----BEGIN" in text:
-            text = patterns.PEM.sub(REDACTED, text)
-        text = patterns.HEADER_LINE.sub(_keep_two, text)
-        text = patterns.SCHEME.sub(_scheme, text)
+            text = patterns.PEM.compiled.sub(REDACTED, text)
+        text = patterns.HEADER_LINE.compiled.sub(_keep_two, text)
+        text = patterns.SCHEME.compiled.sub(_scheme, text)
         if "@" in text:
-            text = patterns.USERINFO.sub(rf"\1{REDACTED}@", text)
-        text = patterns.TOKEN_SHAPE.sub(REDACTED, text)
+            text = patterns.USERINFO.compiled.sub(rf"\1{REDACTED}@", text)
+        text = patterns.TOKEN_SHAPE.compiled.sub(REDACTED, text)
         if "=" in text:
-            text = patterns.QUERY_SECRET.sub(rf"\1{REDACTED}", text)
+            text = patterns.QUERY_SECRET.compiled.sub(rf"\1{REDACTED}", text)
         if "', " in text or '", ' in text:
-            text = patterns.TUPLE.sub(self._tuple, text)
+            text = patterns.TUPLE.compiled.sub(self._tuple, text)
         if "-" in text:
-            text = patterns.FLAG.sub(self._flag, text)
+            text = patterns.FLAG.compiled.sub(self._flag, text)
         return self._pairs(text)
 
     def _pairs(self, text: str) -> str:
         parts: list[str] = []
         done = at = 0
-        while match := patterns.PAIR.search(text, at):
+        while match := patterns.PAIR.compiled.search(text, at):
             safe = self._pair(match)
             if safe is None:
                 # The value may hold pairs of its own, as the query of a URL does.
@@ -247,7 +246,7 @@ class Redactor:
             phrase = f"{first.strip()}_{key}" if first and key.isalpha() else ""
             if not phrase or self.is_sensitive(first) or not self.is_sensitive(phrase):
                 return None
-        quote = _QUOTE.match(content)
+        quote = _QUOTE.compiled.match(content)
         opening = quote[0] if quote else ""
         tail = "" if quote else content[len(content.rstrip(",.)]}")) :]
         held = content[len(opening) :]
@@ -264,7 +263,7 @@ class Redactor:
         return f"{opening}{key}{between}{REDACTED}" if self.is_sensitive(key) else match[0]
 
 
-_QUOTE = re.compile(r"\\{0,3}\"|b?'")
+_QUOTE = LazyPattern(r"\\{0,3}\"|b?'")
 _NOTHING = frozenset(("", "None", "null", "true", "false", "True", "False"))
 
 

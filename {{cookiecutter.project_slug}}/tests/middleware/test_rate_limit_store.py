@@ -1,0 +1,101 @@
+# Managed by Slipway: updates overwrite this file. To extend the service see AGENTS.md.
+"""The shared store while its server cannot be asked; with a real one the template's tests do."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Iterator
+
+import pytest
+from starlette.applications import Starlette
+
+from {{ cookiecutter.project_slug }}.middleware.rate_limit_quota import Quota
+from {{ cookiecutter.project_slug }}.middleware.rate_limit_store import SharedStore
+from {{ cookiecutter.project_slug }}.middleware.security import RateLimitMiddleware
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def dead() -> str:
+    """The URL of a port on which nobody listens."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return f"valkey://127.0.0.1:{listener.getsockname()[1]}"
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """The URL of a server that takes connections and never answers."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield f"redis://127.0.0.1:{listener.getsockname()[1]}"
+
+
+async def statuses(call, app, count: int) -> list[int]:
+    return [(await call.send(app)).status for _ in range(count)]
+
+
+async def test_without_its_server_each_process_counts_for_itself(call, echo, lines, dead) -> None:
+    app = RateLimitMiddleware(echo, 2, url=dead)
+    assert await statuses(call, app, 4) == [200, 200, 429, 429]
+
+
+async def test_without_its_server_all_may_be_allowed(call, echo, lines, dead) -> None:
+    app = RateLimitMiddleware(echo, 2, url=dead, on_store_failure="allow")
+    assert await statuses(call, app, 4) == [200] * 4
+
+
+async def test_without_its_server_all_may_be_denied(call, echo, lines, dead) -> None:
+    app = RateLimitMiddleware(echo, 2, url=dead, on_store_failure="deny")
+    answer = await call.send(app)
+    assert answer.status == 503
+    assert answer.problem["title"] == "Service Unavailable"
+    assert int(answer.headers["retry-after"]) >= 1
+    assert echo.seen == []
+
+
+async def test_the_failure_is_logged_once(call, echo, lines, dead) -> None:
+    await statuses(call, RateLimitMiddleware(echo, 2, url=dead), 4)
+    (line,) = [line for line in lines.all() if line["event"] == "rate_limit_store_down"]
+    assert line["level"] == "warning"
+
+
+async def test_a_server_that_hangs_costs_one_timeout_per_pause(lines, silent, clock) -> None:
+    store = SharedStore(silent, "token-bucket", timeout_s=0.05, clock=clock)
+    quota, loop = Quota("q", 1), asyncio.get_running_loop()
+
+    async def ask(count: int) -> float:
+        before = loop.time()
+        assert await asyncio.gather(*(store.outcome("k", quota) for _ in range(count))) == (
+            [None] * count
+        )
+        return loop.time() - before
+
+    assert await ask(10) >= 0.05
+    assert await ask(1_000) < 0.05
+    assert store.retry_after == 1
+    clock.now += 1
+    assert await ask(10) >= 0.05
+    assert store.retry_after == 2
+    await store.aclose()
+
+
+async def test_the_store_is_closed_before_the_application_stops(call, lines, dead) -> None:
+    app = Starlette()
+    app.add_middleware(RateLimitMiddleware, url=dead)
+    async with app.router.lifespan_context(app):
+        assert (await call.send(app)).status == 404
+    messages = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
+    sent = []
+
+    async def receive():
+        return messages.pop(0)
+
+    async def send(message) -> None:
+        sent.append(message["type"])
+
+    await app({"type": "lifespan"}, receive, send)
+    assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
