@@ -300,13 +300,15 @@ def test_run_without_repository_folder_keeps_the_given_commit() -> None:
 # --- post_gen: what was not chosen ---------------------------------------------------------------
 
 
-def test_leftovers_of_a_work_tree_are_not_copied(render: Renderer, tmp_path: Path) -> None:
-    template = copy_template(tmp_path / "slipway")
+def test_leftovers_of_a_work_tree_are_not_copied(
+    render: Renderer, template: Path, tmp_path: Path
+) -> None:
+    untidy = Path(shutil.copytree(template, tmp_path / "slipway"))
     for name in ("__pycache__/x.pyc", "src/.DS_Store", ".venv/bin/python", "uv.lock", ".coverage"):
-        path = template / BODY.name / name
+        path = untidy / BODY.name / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("junk")
-    project = render.cookiecutter(render.new_folder(), str(template))
+    project = render.cookiecutter(render.new_folder(), str(untidy))
     names = {path.relative_to(project).as_posix() for path in project.rglob("*")}
     assert not {
         n for n in names if re.search(r"__pycache__|\.DS_Store|\.venv|uv\.lock|\.coverage$", n)

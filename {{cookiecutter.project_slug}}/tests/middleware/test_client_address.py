@@ -55,12 +55,12 @@ def test_an_address_cannot_flood_a_log_line() -> None:
 
 def test_verdicts_are_remembered_with_a_bound() -> None:
     addresses = ClientAddresses(["10.0.0.0/8"])
-    for number in range(10_000):
+    for number in range(5_000):
         forwarded = {b"x-forwarded-for": f"198.51.{number >> 8}.{number & 255}".encode()}
         addresses.address({"client": ("10.0.0.1", 1)}, forwarded)
         addresses.key(f"2001:db8:{number:x}::1")
-    assert len(addresses._clients) <= 4_096  # noqa: SLF001  # the bound is what is tested
-    assert len(addresses._keys) <= 4_096  # noqa: SLF001  # the bound is what is tested
+    assert len(addresses._clients) <= 4_096
+    assert len(addresses._keys) <= 4_096
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,7 @@ def test_exempt_paths_are_not_counted(call, echo, clock) -> None:
 def test_a_route_has_a_quota_of_its_own(call, echo, clock) -> None:
     routes = {"POST /orders": 2, "/orders/{order_id}/lines": 1, "GET /reports": 100}
     app = RateLimitMiddleware(echo, 5, routes=routes, clock=clock)
-    post = dict(path="/orders", method="POST")
+    post = {"path": "/orders", "method": "POST"}
     assert statuses(call, app, 3, **post) == [200, 200, 429]
     assert call(app, **post).headers["ratelimit-policy"] == '"POST /orders";q=2;w=60'
     assert statuses(call, app, 1, path="/orders/7/cancel", method="POST") == [429]
@@ -113,7 +113,7 @@ def test_a_route_that_is_none_is_refused(echo, route) -> None:
         RateLimitMiddleware(echo, routes={route: 1})
 
 
-@pytest.mark.parametrize("bad", [dict(requests_per_minute=0), dict(burst=0)])
+@pytest.mark.parametrize("bad", [{"requests_per_minute": 0}, {"burst": 0}])
 def test_a_quota_that_allows_nothing_is_refused(echo, bad) -> None:
     with pytest.raises(ValueError, match="must allow 1 to"):
         RateLimitMiddleware(echo, **bad)

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import tracemalloc
-from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -33,10 +32,6 @@ def allowed(algorithm, quota: Quota, start: float, steps: list[float]) -> list[f
         if algorithm.hit("client", quota, now) >= 0:
             times.append(now)
     return times
-
-
-def most_in(times: list[float], size: float) -> Callable[[int], int]:
-    return lambda first: sum(times[first] <= time < times[first] + size for time in times)
 
 
 @settings(max_examples=60, deadline=None)
@@ -70,10 +65,8 @@ def test_a_sliding_window_never_exceeds_its_weighted_count(limit, start, steps) 
         assert before * (1 - time % 60 / 60) + current <= limit + 0.001
 
 
-@settings(max_examples=100, deadline=None)
-@given(
-    LIMITS, START, STEPS, st.sampled_from([TokenBucket, FixedWindow, SlidingWindow])
-)
+@settings(max_examples=60, deadline=None)
+@given(LIMITS, START, STEPS, st.sampled_from([TokenBucket, FixedWindow, SlidingWindow]))
 def test_whoever_waits_is_let_through_and_nobody_before(limit, start, steps, kind) -> None:
     quota, algorithm, now = Quota("q", limit), kind(1_000), start
     for step in steps:
@@ -87,17 +80,23 @@ def test_whoever_waits_is_let_through_and_nobody_before(limit, start, steps, kin
 
 @pytest.mark.parametrize("kind", [TokenBucket, FixedWindow, SlidingWindow])
 def test_200_000_addresses_stay_under_the_cap(kind) -> None:
+    algorithm, quota = kind(100_000), Quota("q", 60)
+    for number in range(200_000):
+        algorithm.hit(f"2001:db8:{number:x}::/64", quota, 1_000.0)
+    assert len(algorithm.table) <= 100_000
+    assert algorithm.table.nbytes < 80 * 100_000
+
+
+@pytest.mark.parametrize("kind", [TokenBucket, FixedWindow, SlidingWindow])
+def test_a_new_key_takes_no_memory_of_its_own(kind) -> None:
+    algorithm, quota = kind(2_000), Quota("q", 60)
     tracemalloc.start()
     try:
-        algorithm, quota = kind(100_000), Quota("q", 60)
-        for number in range(200_000):
-            algorithm.hit(f"2001:db8:{number:x}::/64", quota, 1_000.0)
-        held = tracemalloc.get_traced_memory()[0]
+        for number in range(1_000):
+            algorithm.hit(str(number), quota, 1_000.0)
+        assert tracemalloc.get_traced_memory()[0] < 2_000
     finally:
         tracemalloc.stop()
-    assert len(algorithm.table) <= 100_000
-    assert held < 80 * 100_000
-    assert algorithm.table.nbytes <= held
 
 
 @pytest.mark.parametrize("max_keys", [1, 2, 3, 1_000])
@@ -127,10 +126,10 @@ def test_a_client_that_is_refused_is_remembered_too() -> None:
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.lists(st.text(max_size=3), max_size=200))
-def test_the_table_maps_like_a_dictionary(keys) -> None:
-    table, expected = PackedTable(1_000, 2), {}
-    for number, key in enumerate(keys, 1):
+@given(st.lists(st.integers(0, 99), max_size=100))
+def test_the_table_maps_like_a_dictionary(numbers) -> None:
+    table, expected = PackedTable(200, 2), {}
+    for number, key in enumerate(map(str, numbers), 1):
         index = table.find(key)
         assert table.cells[index] == expected.get(key, 0)
         table.cells[index] = expected[key] = number
@@ -144,7 +143,7 @@ def test_different_keys_do_not_share_a_quota() -> None:
     assert all(algorithm.hit(str(n), quota, 1.0) < 0 for n in range(20_000))
 
 
-@pytest.mark.parametrize("bad", [dict(limit=0), dict(limit=2**26), dict(limit=1, window=0)])
+@pytest.mark.parametrize("bad", [{"limit": 0}, {"limit": 2**26}, {"limit": 1, "window": 0}])
 def test_a_quota_has_to_allow_something(bad) -> None:
     with pytest.raises(ValueError, match="must allow 1 to"):
         Quota("q", **bad)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from fastapi import FastAPI, HTTPException
 from fastapi.testclient import TestClient
@@ -30,7 +32,7 @@ ORIGIN = ("Origin", "https://app.example.com")
 PREFLIGHT = (ORIGIN, ("Access-Control-Request-Method", "POST"))
 
 
-def guarded(**options) -> FastAPI:
+def guarded(**options: Any) -> FastAPI:
     app = FastAPI()
     install_error_handlers(app)
 
@@ -55,12 +57,12 @@ def guarded(**options) -> FastAPI:
     async def teapot() -> None:
         raise HTTPException(418)
 
-    defaults = dict(
-        allowed_origins=["https://app.example.com"],
-        allowed_hosts=["api.example.com"],
-        hsts_always=True,
-        max_body_bytes=100,
-    )
+    defaults: dict[str, Any] = {
+        "allowed_origins": ["https://app.example.com"],
+        "allowed_hosts": ["api.example.com"],
+        "hsts_always": True,
+        "max_body_bytes": 100,
+    }
     add_security_middleware(app, **(defaults | options))
     return app
 
@@ -68,16 +70,16 @@ def guarded(**options) -> FastAPI:
 @pytest.mark.parametrize(
     ("status", "request_"),
     [
-        (200, dict(path="/items/1")),
-        (204, dict(path="/items", method="OPTIONS", headers=PREFLIGHT)),
-        (400, dict(path="/items/1", query="u=http://10.0.0.1/")),
-        (400, dict(path="/items/1", headers=[("Host", "evil.example")])),
-        (404, dict(path="/nothing")),
-        (405, dict(path="/items/1", method="DELETE")),
-        (413, dict(path="/items", method="POST", headers=[("Content-Length", "101")])),
-        (418, dict(path="/teapot")),
-        (422, dict(path="/items/x")),
-        (500, dict(path="/fails")),
+        (200, {"path": "/items/1"}),
+        (204, {"path": "/items", "method": "OPTIONS", "headers": PREFLIGHT}),
+        (400, {"path": "/items/1", "query": "u=http://10.0.0.1/"}),
+        (400, {"path": "/items/1", "headers": [("Host", "evil.example")]}),
+        (404, {"path": "/nothing"}),
+        (405, {"path": "/items/1", "method": "DELETE"}),
+        (413, {"path": "/items", "method": "POST", "headers": [("Content-Length", "101")]}),
+        (418, {"path": "/teapot"}),
+        (422, {"path": "/items/x"}),
+        (500, {"path": "/fails"}),
     ],
 )
 def test_every_response_has_every_header(call, lines, status, request_) -> None:
@@ -169,12 +171,15 @@ def test_a_websocket_of_another_host_is_refused(lines) -> None:
         await socket.send_text("hello")
         await socket.close()
 
-    with TestClient(app, base_url="http://evil.example") as client:
-        with pytest.raises(WebSocketDisconnect), client.websocket_connect("/ws"):
-            pass
     with (
-        TestClient(app, base_url="http://api.example.com") as client,
-        client.websocket_connect("/ws") as socket,
+        TestClient(app) as client,
+        pytest.raises(WebSocketDisconnect),
+        client.websocket_connect("ws://evil.example/ws"),
+    ):
+        pass
+    with (
+        TestClient(app) as client,
+        client.websocket_connect("ws://api.example.com/ws") as socket,
     ):
         assert socket.receive_text() == "hello"
     assert [line["status"] for line in lines.access()] == [403, 101]

@@ -7,8 +7,6 @@ A project passes its own checks to `build_app`:
     HealthCheck("mail", partial(check_external_service, url="https://mail.example.com/"))
 """
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Sequence
@@ -44,7 +42,7 @@ __all__ = [
 ]
 
 
-class HealthStatus(BaseModel, frozen=True):
+class HealthStatus(BaseModel, frozen=True, defer_build=True):
     """The answer of the liveness and start-up probes."""
 
     status: Literal["alive", "started", "starting"]
@@ -70,7 +68,7 @@ router = APIRouter(prefix="/health", tags=["health"], dependencies=[Depends(_no_
 # FastAPI's GET routes refuse HEAD, which some load balancers and monitors probe with.
 
 
-@router.head("/live", include_in_schema=False)
+@router.head("/live", include_in_schema=False, response_model=None)
 @router.get("/live", summary="Is the process alive?")
 async def live() -> HealthStatus:
     """Answer as long as the event loop turns; restart the process when this fails.
@@ -80,7 +78,7 @@ async def live() -> HealthStatus:
     return HealthStatus(status="alive")
 
 
-@router.head("/startup", include_in_schema=False)
+@router.head("/startup", include_in_schema=False, response_model=None)
 @router.get(
     "/startup",
     summary="Has the service started?",
@@ -93,7 +91,7 @@ async def startup(registry: Registry, response: Response) -> HealthStatus:
     return HealthStatus(status="started" if registry.started else "starting")
 
 
-@router.head("/ready", include_in_schema=False)
+@router.head("/ready", include_in_schema=False, response_model=None)
 @router.get(
     "/ready",
     summary="Can the service take requests?",
@@ -114,7 +112,7 @@ class _UnexpectedStatusError(HttpClientError):
 async def check_external_service(
     *,
     url: str | None = None,
-    client: HttpClient | None = None,
+    client: "HttpClient | None" = None,
     settings: HttpClientSettings | None = None,
     timeout_s: float = 2.0,
     name: str = "external_service",
@@ -147,7 +145,7 @@ async def check_external_service(
     return FailedCheck(name, status=False, latency_ms=latency_ms, detail=detail, error=error)
 
 
-async def _get(url: str, client: HttpClient | None, settings: HttpClientSettings | None) -> None:
+async def _get(url: str, client: "HttpClient | None", settings: HttpClientSettings | None) -> None:
     """Get a URL, with a client of its own if there is none, or raise `HttpClientError`."""
     if client is None:
         from ..clients.http import HttpClient  # noqa: PLC0415  # imports the HTTP library

@@ -5,16 +5,13 @@ A check is an async function that returns True, None or a `ReadinessCheck`, and 
 exception when something is wrong. It must not block the event loop.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextvars
-import re
 import socket
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import KW_ONLY, dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
 from pydantic import BaseModel, Field
 
@@ -25,6 +22,7 @@ from ..clients.errors import (
     HttpClientError,
     InvalidUrlError,
 )
+from ..utils._lazy_pattern import LazyPattern
 from ..utils.logging import get_logger
 
 Reason = Literal[
@@ -41,7 +39,7 @@ _REASON_OF: tuple[tuple[tuple[type[BaseException], ...], Reason], ...] = (
     ((InvalidUrlError,), "error"),
     ((HttpClientError,), "unhealthy"),  # it answered, but not as it should
 )
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_NAME = LazyPattern(r"[a-z][a-z0-9_]{0,63}")
 
 _log = get_logger(__name__)
 
@@ -80,8 +78,7 @@ Found: TypeAlias = ReadinessCheck | bool | None
 CheckFunction: TypeAlias = Callable[[], Awaitable[Found]]
 
 
-@dataclass(frozen=True, slots=True)
-class HealthCheck:
+class HealthCheck(NamedTuple):
     """A readiness check as a project declares it.
 
     Attributes:
@@ -98,7 +95,7 @@ class HealthCheck:
     timeout_s: float | None = None
 
 
-class ReadinessStatus(BaseModel, frozen=True):
+class ReadinessStatus(BaseModel, frozen=True, defer_build=True):
     """The answer of the readiness probe."""
 
     status: Literal["ready", "degraded", "not_ready", "starting", "stopping"] = Field(
@@ -161,7 +158,7 @@ class HealthRegistry:
         Raises:
             ValueError: When the name is taken or not snake_case, or the time is not positive.
         """
-        if not _NAME.fullmatch(name):
+        if not _NAME.compiled.fullmatch(name):
             msg = f"{name!r} can't name a health check: use snake_case, at most 64 characters"
             raise ValueError(msg)
         if name in self._checks:

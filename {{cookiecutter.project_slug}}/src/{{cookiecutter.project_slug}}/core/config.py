@@ -6,8 +6,6 @@ variable starts with the prefix of the project; a double underscore goes into a 
 `PREFIX_SECURITY__ALLOWED_HOSTS=api.example.com,www.example.com`.
 """
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Iterator

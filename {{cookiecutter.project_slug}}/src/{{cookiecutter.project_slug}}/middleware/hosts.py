@@ -80,6 +80,9 @@ def https_redirect(scope: Scope, host: bytes | None) -> Refusal:
     if name is None:
         return Refusal(400, "The Host header is missing or malformed.")
     raw = scope.get("raw_path") or quote(scope["path"]).encode()
+    if not raw.startswith(b"/"):
+        # `GET @evil.example`, which h11 passes on, would turn our host into user information.
+        return Refusal(400, "The target of the request is not a path.")
     target = raw + (b"?" + scope["query_string"] if scope["query_string"] else b"")
     # A path such as //evil.example stays a path, because the host stands before it.
     location = f"https://{name}" + quote(target, safe="/?%&=+:;@,!$'()*~-._[]")
