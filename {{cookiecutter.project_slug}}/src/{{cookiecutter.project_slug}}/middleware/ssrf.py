@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote_plus
 
+from ..utils._lazy_pattern import LazyPattern
 from ..utils.addresses import is_forbidden_host
 from .refusals import Refusal
 
@@ -15,20 +16,20 @@ _NEVER = "dict|file|gopher|ldaps?|netdoc|php|phar|sftp|tftp"
 
 # Two slashes or backslashes in a row, or a known scheme with its colon, in any mix of encodings;
 # %25 is an encoded percent sign, so %252f is a slash that was encoded twice.
-_SUSPICIOUS = re.compile(
+_SUSPICIOUS = LazyPattern(
     rb"(?:[/\\]|%(?:25)*(?:2f|5c))(?:[/\\]|%(?:25)*(?:2f|5c))"
     rb"|(?:" + f"{_FETCHED}|{_NEVER}".encode() + rb")(?::|%(?:25)*3a)",
     re.IGNORECASE,
-).search
+)
 # URL parsers take http:host and http:/host for http://host (URL standard, section 4.4), and Java
 # nests URLs after jar: and url:.
-_URL = re.compile(
+_URL = LazyPattern(
     r"(?:(?:jar|url):)*"
     r"(?:(?P<never>(?:" + _NEVER + r"):(?=[/\\]))"
     r"|(?:[a-z][a-z0-9+.-]*:)?[/\\][/\\]|(?P<bare>(?:" + _FETCHED + r"):))"
     r"[/\\]*(?P<authority>[^/\\?#!]*)",
     re.IGNORECASE,
-).match
+)
 _DECODINGS = 3
 _C0_AND_SPACE = "".join(map(chr, range(33)))
 _TAB_AND_BREAKS = str.maketrans("", "", "\t\r\n")
@@ -52,7 +53,7 @@ class SsrfFilter:
 
     def check(self, query: bytes) -> Refusal | None:
         """Return the refusal of a query string, or None; 0.2 us unless something looks like a URL."""
-        if not _SUSPICIOUS(query):
+        if not _SUSPICIOUS.compiled.search(query):
             return None
         for parameter in re.split("[&;]", query.decode("latin-1")):
             name, equals, value = parameter.partition("=")
@@ -77,7 +78,7 @@ def is_internal_url(value: str) -> bool:
 def _leads_inside(value: str) -> bool:
     # A browser or client strips these before it parses (URL standard, section 4.4).
     text = value.strip(_C0_AND_SPACE).translate(_TAB_AND_BREAKS)
-    match = None if any(char.isspace() for char in text) else _URL(text)
+    match = None if any(char.isspace() for char in text) else _URL.compiled.match(text)
     if match is None:
         return False
     if match["never"]:

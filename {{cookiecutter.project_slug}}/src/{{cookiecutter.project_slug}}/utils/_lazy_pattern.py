@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from functools import cached_property
+from typing import AnyStr, Generic
 
 
-class LazyPattern:
+class LazyPattern(Generic[AnyStr]):
     """A regular expression; `compiled` is `re.compile` of it, made once.
 
     Args:
@@ -19,12 +20,12 @@ class LazyPattern:
         flags: As for `re.compile`.
     """
 
-    def __init__(self, source: str, flags: int = 0) -> None:
+    def __init__(self, source: AnyStr, flags: int = 0) -> None:
         self.source = source
         self.flags = flags
 
     @cached_property
-    def compiled(self) -> re.Pattern[str]:
+    def compiled(self) -> re.Pattern[AnyStr]:
         """The pattern, ready to search with.
 
         Raises:

@@ -95,7 +95,7 @@ _STEMS = (
 )
 
 
-def hint(extra_words: frozenset[str]) -> LazyPattern:
+def hint(extra_words: frozenset[str]) -> LazyPattern[str]:
     """Return the cheap test that text must pass before the real patterns look at it."""
     extra = "".join(f"|{re.escape(word)}" for word in sorted(extra_words))
     return LazyPattern(rf"(?i:{_STEMS}{extra})|{_SHAPES}")
