@@ -52,7 +52,10 @@ def _move_home() -> str:
         "PRE_COMMIT_HOME": str(home / "pre-commit"),
         "MYPY_CACHE_DIR": str(home / "mypy"),
         "GIT_CONFIG_NOSYSTEM": "1",
+        # Cookiecutter leaves the hooks it ran behind, and a stopped test its folders.
+        "TMPDIR": str(home / "tmp"),
     }
+    (home / "tmp").mkdir()
     os.environ.pop("COOKIECUTTER_CONFIG", None)
     return str(home)
 
@@ -69,6 +72,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if HOME_VARIABLE not in os.environ:
         home = _move_home()
         config.add_cleanup(lambda: shutil.rmtree(home, ignore_errors=True))
+    tempfile.tempdir = None  # look at TMPDIR again
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -129,6 +133,16 @@ def uv() -> str:
 def manifest() -> dict[str, Any]:
     """Return cookiecutter.json as a mapping."""
     return load_manifest()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail a CI run that skipped something: what CI does not run, nobody runs."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    skipped = reporter.stats.get("skipped", []) if reporter else []
+    if reporter and skipped and os.environ.get("CI") and session.exitstatus == pytest.ExitCode.OK:
+        names = "\n  ".join(sorted(report.nodeid for report in skipped))
+        reporter.write_line(f"\nskipped, which fails a run with CI set:\n  {names}", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

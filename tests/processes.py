@@ -36,7 +36,8 @@ ONLINE = (
 
 def rendered_python() -> str:
     """Return the interpreter that has what rendered projects depend on."""
-    return os.environ.get("RENDERED_PYTHON") or sys.executable
+    beside = Path(__file__).resolve().parent.parent / ".venv-rendered/bin/python"
+    return os.environ.get("RENDERED_PYTHON") or str(beside if beside.exists() else sys.executable)
 
 
 def clean_environment(*, online: bool = False, **extra: str) -> dict[str, str]:

@@ -23,7 +23,8 @@ CHROMIUM_FLAGS = [
 def test_docs_work_in_a_browser_with_nothing_from_elsewhere(
     default_project: Path, tmp_path: Path
 ) -> None:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    names = ("chromium", "chromium-browser", "google-chrome")
+    chromium = next(filter(None, map(shutil.which, names)), None)
     if chromium is None:
         pytest.skip("no chromium on this machine: apt-get install chromium")
     from playwright.sync_api import sync_playwright  # noqa: PLC0415  # only this test needs a browser

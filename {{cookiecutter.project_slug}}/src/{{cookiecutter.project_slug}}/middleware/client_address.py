@@ -98,11 +98,10 @@ class ClientAddresses:
         has to share one limit with all others like it, so that inventing addresses gains nothing.
         """
         forwarded = fields.get(b"x-forwarded-for")
-        return (
-            forwarded is not None
-            and not self.trusts_proxies
-            and address.encode("latin-1", "replace") in forwarded
-        )
+        if forwarded is None or self.trusts_proxies:
+            return False
+        # Both as `address` writes them, or one with an odd byte would not be found again.
+        return address in printable(forwarded.decode("latin-1"), 10 * len(forwarded))
 
     def _walk(self, peer: str, forwarded: bytes) -> str:
         client = peer
