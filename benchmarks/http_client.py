@@ -10,16 +10,17 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
-import os
 import statistics
 import subprocess
 import sys
 import time
 import timeit
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 from rows import Row
+from services import package_of, run_part
 
 CONCURRENCY = 8
 WARM_UP = 100
@@ -32,18 +33,7 @@ def measure(project: Path, *, quick: bool) -> list[Row]:
         project: A rendered project, installed or not.
         quick: Fewer rounds, for a first signal.
     """
-    source = project / "src"
-    package = next(path.parent.name for path in source.glob("*/clients") if path.is_dir())
-    rounds = 7 if quick else 25
-    done = subprocess.run(
-        [sys.executable, __file__, package, str(rounds)],
-        env={**os.environ, "PYTHONPATH": str(source)},
-        check=True,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    found = json.loads(done.stdout)
+    found = run_part(project, __file__, package_of(project), 7 if quick else 25)
     return [
         Row(
             "HTTP client, CPU of a successful call / plain httpx2",
@@ -109,12 +99,12 @@ async def _compare(package: str, url: str, rounds: int) -> dict[str, float]:
     ):
         clients = [plain, ours]
         for client in clients:
-            await _cpu_us(lambda client=client: client.get(url), WARM_UP)
+            await _cpu_us(partial(client.get, url), WARM_UP)
         ratios, costs = [], []
         for number in range(rounds):
             cost = {}
             for client in clients if number % 2 else reversed(clients):
-                cost[client] = await _cpu_us(lambda client=client: client.get(url), 200)
+                cost[client] = await _cpu_us(partial(client.get, url), 200)
             ratios.append(cost[ours] / cost[plain])
             costs.append((cost[plain], cost[ours]))
     return {
@@ -150,6 +140,8 @@ def main() -> None:
         stdout=subprocess.PIPE,
         text=True,
     )
+    assert server.stdin is not None
+    assert server.stdout is not None
     with server:
         port = int(server.stdout.readline())
         found = asyncio.run(_compare(package, f"http://127.0.0.1:{port}/items/42", rounds))

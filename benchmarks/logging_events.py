@@ -14,13 +14,14 @@ import json
 import logging
 import os
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TextIO
 
 from rows import Row
+from services import package_of, run_part
 
 PER_ROUND = 640
 
@@ -32,17 +33,7 @@ def measure(project: Path, *, quick: bool) -> list[Row]:
         project: A rendered project, installed or not.
         quick: Fewer rounds, for a first signal.
     """
-    source = project / "src"
-    package = next(path.parents[1].name for path in source.glob("*/utils/logging.py"))
-    done = subprocess.run(
-        [sys.executable, __file__, package, "20" if quick else "120"],
-        env={**os.environ, "PYTHONPATH": str(source)},
-        check=True,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    found = json.loads(done.stdout)
+    found = run_part(project, __file__, package_of(project), 20 if quick else 120)
     return [
         Row("log event, JSON, redaction on", found["event"], "us", 5.0, "at most 5 us"),
         Row("log event below the level", found["filtered"], "us", 0.3, "at most 0.3 us"),
@@ -57,10 +48,14 @@ def measure(project: Path, *, quick: bool) -> list[Row]:
     ]
 
 
+def _null(buffering: int = -1) -> TextIO:
+    """Return the null device, open for as long as the process runs."""
+    return Path(os.devnull).open("w", buffering)
+
+
 def _peer() -> Callable[[], object]:
     """Return one event through structlog's ProcessorFormatter, set up as its manual shows."""
-    import structlog
-
+    structlog = importlib.import_module("structlog")
     stdlib, processors = structlog.stdlib, structlog.processors
     shared = [
         structlog.contextvars.merge_contextvars,
@@ -78,7 +73,7 @@ def _peer() -> Callable[[], object]:
             processors.JSONRenderer(),
         ],
     )
-    handler = logging.StreamHandler(open(os.devnull, "w", buffering=1))
+    handler = logging.StreamHandler(_null(buffering=1))
     handler.setFormatter(formatter)
     classic = logging.getLogger("peer")
     classic.addHandler(handler)
@@ -108,7 +103,7 @@ def _peer() -> Callable[[], object]:
 def _ours(package: str) -> dict[str, Callable[[], object]]:
     ours = importlib.import_module(f"{package}.utils.logging")
     context = importlib.import_module(f"{package}.utils.context")
-    ours.setup_logging(json_logs=True, stream=open(os.devnull, "w"))
+    ours.setup_logging(json_logs=True, stream=_null())
     context.current_request.set(
         context.RequestContext("0123456789abcdef00000001", "a" * 32, "b" * 16)
     )

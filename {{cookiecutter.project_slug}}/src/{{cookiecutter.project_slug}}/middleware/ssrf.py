@@ -15,10 +15,12 @@ _NEVER = "dict|file|gopher|ldaps?|netdoc|php|phar|sftp|tftp"
 """Schemes that read files or speak to other services; no parameter of an API needs one."""
 
 # Two slashes or backslashes in a row, or a known scheme with its colon, in any mix of encodings;
-# %25 is an encoded percent sign, so %252f is a slash that was encoded twice.
+# %25 is an encoded percent sign, so %252f is a slash that was encoded twice. Clients drop tabs and
+# line breaks, which can stand between the others.
 _SUSPICIOUS = LazyPattern(
     rb"(?:[/\\]|%(?:25)*(?:2f|5c))(?:[/\\]|%(?:25)*(?:2f|5c))"
-    rb"|(?:" + f"{_FETCHED}|{_NEVER}".encode() + rb")(?::|%(?:25)*3a)",
+    rb"|(?:" + f"{_FETCHED}|{_NEVER}".encode() + rb")(?::|%(?:25)*3a)"
+    rb"|%(?:25)*0[9ad]",
     re.IGNORECASE,
 )
 # URL parsers take http:host and http:/host for http://host (URL standard, section 4.4), and Java
@@ -83,10 +85,21 @@ def _leads_inside(value: str) -> bool:
         return False
     if match["never"]:
         return True
-    host = match["authority"].rpartition("@")[2]
-    name, colon, port = host.rpartition(":")
-    if colon and (not port or port.isdecimal()) and not name.endswith(":"):
-        host = name
+    host = _host(match["authority"])
     if match["bare"] and host.isdecimal() and len(host) < 6:
         return False  # http:404 is a search term rather than the address 0.0.1.148
-    return bool(host) and is_forbidden_host(host)
+    if host and is_forbidden_host(host):
+        return True
+    # To clients that follow RFC 3986, Python's urllib among them, a backslash does not end the
+    # user information: http://example.com\@10.0.0.1/.
+    _, at, rest = re.split("[/?#]", text[match.start("authority") :], maxsplit=1)[0].rpartition("@")
+    host = _host(rest.partition("\\")[0])
+    return bool(at and host) and is_forbidden_host(host)
+
+
+def _host(authority: str) -> str:
+    """Return the host of an authority, without user information and port."""
+    host = authority.rpartition("@")[2]
+    name, colon, port = host.rpartition(":")
+    is_port = colon and (not port or port.isdecimal()) and not name.endswith(":")
+    return name if is_port else host

@@ -131,4 +131,6 @@ PAIR = LazyPattern(
 )
 FLAG = LazyPattern(r"(?<!\S)(--?[A-Za-z][\w-]{2,40})(\s+)(?!-)([^\s\"']+|\"[^\"]*|'[^']*)")
 # Raw headers, printed: (b'authorization', b'...').
-TUPLE = LazyPattern(r"(b?[\"'])([A-Za-z0-9_.-]{2,64})([\"'],\s?b?[\"'])((?:[^\"'\\]|\\.)*)(?=[\"'])")
+TUPLE = LazyPattern(
+    r"(b?[\"'])([A-Za-z0-9_.-]{2,64})([\"'],\s?b?[\"'])((?:[^\"'\\]|\\.)*)(?=[\"'])"
+)

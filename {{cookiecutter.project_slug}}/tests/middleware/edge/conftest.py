@@ -160,7 +160,8 @@ def secured() -> Secured:
         ]
         app = Starlette(routes=own)
         # High enough that no test meets it by accident.
-        add_security_middleware(app, **({"rate_limit_rpm": 1_000_000} | options))
+        options.setdefault("rate_limit_rpm", 1_000_000)
+        add_security_middleware(app, **options)
         return app
 
     return build

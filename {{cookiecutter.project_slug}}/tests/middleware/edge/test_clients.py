@@ -15,8 +15,8 @@ PROXIES = ["10.0.0.0/8", "2001:db8:aaaa::/48"]
 HOPS = st.one_of(
     st.ip_addresses().map(str),
     st.sampled_from(["10.0.0.2", "::ffff:10.0.0.3", "[2001:db8:aaaa::1]:99", "198.51.100.4:80"]),
-    st.sampled_from(["unknown", "_hidden", "", " ", "10.0.0.0/8", "1.2.3", "0x7f.1", "[", "a" * 99]),
-    st.text(st.characters(codec="latin-1"), max_size=20),
+    st.sampled_from(["unknown", "_hidden", "", " ", "10.0.0.0/8", "0x7f.1", "[", "x" * 99]),
+    st.binary(max_size=20).map(lambda value: value.decode("latin-1")),
 )
 FORWARDED = st.lists(HOPS, max_size=6).map(", ".join)
 
@@ -27,7 +27,7 @@ def asking(*forwarded: str) -> list[tuple[bytes, bytes]]:
     return [(b"host", b"testserver"), *hops]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(spoofed=st.lists(FORWARDED, min_size=1, max_size=4))
 @pytest.mark.parametrize("trusted", [[], PROXIES], ids=["no proxy", "proxies"])
 def test_a_stranger_never_buys_a_request_with_a_header(ask, secured, trusted, spoofed) -> None:
@@ -39,7 +39,7 @@ def test_a_stranger_never_buys_a_request_with_a_header(ask, secured, trusted, sp
     assert asyncio.run(statuses()) == [200] + [429] * len(spoofed)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(spoofed=st.lists(FORWARDED, min_size=1, max_size=4))
 def test_a_client_behind_proxies_never_buys_a_request_with_a_header(ask, secured, spoofed) -> None:
     app = secured(rate_limit_rpm=1, trusted_proxies=PROXIES)
@@ -55,7 +55,7 @@ def test_a_client_behind_proxies_never_buys_a_request_with_a_header(ask, secured
     assert asyncio.run(statuses()) == [200] + [429] * len(spoofed)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(spoofed=st.lists(FORWARDED, min_size=1, max_size=5))
 @example(spoofed=["\x801", "\x802", "\xa0x", "[2001:db8::1]:9", "x" * 99, "x" * 99 + "y"])
 def test_a_server_that_believes_the_header_gives_nothing_away(ask, secured, spoofed) -> None:
@@ -95,7 +95,7 @@ async def test_the_log_names_the_right_most_hop_that_no_proxy_of_ours_is(
     assert lines.one()["client"] == client
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(chain=st.lists(st.ip_addresses(), min_size=1, max_size=6))
 def test_the_client_is_where_the_trusted_part_of_the_chain_begins(ask, secured, chain) -> None:
     """Two clients share a limit exactly when an independent reading of the chain says so."""

@@ -135,9 +135,7 @@ async def test_plain_http_is_redirected_with_method_and_query_kept(
     ask, redirecting, method
 ) -> None:
     headers = host(b"api.example.com:8000")
-    reply = await ask(
-        redirecting, "/hello", method=method, query=b"a=1&b=%2F%20", headers=headers
-    )
+    reply = await ask(redirecting, "/hello", method=method, query=b"a=1&b=%2F%20", headers=headers)
     assert reply.status == 308  # which keeps the method, RFC 9110 section 15.4.9
     assert reply.headers["location"] == "https://api.example.com/hello?a=1&b=%2F%20"
     assert reply.headers["content-length"] == "0"

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -36,12 +37,13 @@ class Clock:
 def limited(clock: Clock, limit: int, algorithm: str) -> Starlette:
     """Return an application that counts by a clock."""
     app = Starlette(routes=[Route("/hello", PlainTextResponse("hello"))])
-    app.add_middleware(RateLimitMiddleware, limit, algorithm=algorithm, clock=clock)
+    options: dict[str, Any] = {"algorithm": algorithm, "clock": clock}
+    app.add_middleware(RateLimitMiddleware, limit, **options)
     return app
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(limit=st.sampled_from([1, 2, 5, 7, 60]), pauses=PAUSES)
 def test_retry_after_is_the_first_second_in_which_a_request_passes(
     ask, algorithm, limit, pauses
@@ -66,7 +68,7 @@ def test_retry_after_is_the_first_second_in_which_a_request_passes(
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(limit=st.sampled_from([1, 2, 5, 7, 60]), pauses=PAUSES)
 def test_as_many_requests_pass_as_the_last_answer_promised(ask, algorithm, limit, pauses) -> None:
     clock = Clock()

@@ -28,10 +28,11 @@ class Tracer:
         return "trace" if self.sampled else None
 
     def finish(self, trace, scope, status) -> None:
-        self.told.append(("finish", trace, status))
+        route = scope.get("route")
+        self.told.append(("finish", trace, status, route and route.path))
 
     def capture(self, error, scope) -> None:
-        self.told.append(("capture", type(error), str(error), bool(request_id())))
+        self.told.append(("capture", scope["path"], error, bool(request_id())))
 
 
 async def test_an_unhandled_exception_is_a_problem_that_gives_nothing_away(ask, secured) -> None:
@@ -56,19 +57,24 @@ async def test_an_unhandled_exception_has_one_error_line(ask, secured, lines) ->
 
 
 async def test_the_tracer_is_told_once_while_the_request_is_known(ask, secured) -> None:
+    error = RuntimeError()
+
+    async def fail(_request):
+        raise error
+
     tracer = Tracer()
-    await ask(secured(tracer=tracer), "/broken")
+    await ask(secured(Route("/fail", fail), tracer=tracer), "/fail")
     assert tracer.told == [
-        ("start", "/broken"),
-        ("capture", RuntimeError, "the secret ingredient", True),
-        ("finish", "trace", 500),
+        ("start", "/fail"),
+        ("capture", "/fail", error, True),
+        ("finish", "trace", 500, "/fail"),
     ]
 
 
 async def test_the_tracer_hears_of_a_request_that_went_well(ask, secured) -> None:
     tracer = Tracer()
     await ask(secured(tracer=tracer))
-    assert tracer.told == [("start", "/hello"), ("finish", "trace", 200)]
+    assert tracer.told == [("start", "/hello"), ("finish", "trace", 200, "/hello")]
 
 
 async def test_a_request_that_is_not_sampled_is_captured_all_the_same(ask, secured) -> None:
@@ -114,7 +120,7 @@ async def test_a_client_that_goes_away_while_sending_is_no_error(ask, secured, l
     assert reply.sent == []
     assert lines.one("http_request")["status"] == CLIENT_CLOSED_REQUEST
     assert len(lines.all()) == 1
-    assert tracer.told == [("start", "/take"), ("finish", "trace", 0)]
+    assert tracer.told == [("start", "/take"), ("finish", "trace", 0, "/take")]
 
 
 async def test_a_request_that_is_cancelled_is_logged(ask, secured, lines) -> None:
@@ -146,8 +152,10 @@ async def test_the_application_serves_on_after_a_failure(ask, secured) -> None:
     assert (await ask(app, "/hello")).status == 200
 
 
-async def test_a_tracer_sees_the_route_that_served(ask, secured) -> None:
+async def test_the_tracer_sees_the_route_that_served(ask, secured) -> None:
     tracer = Tracer()
-    named = Route("/things/{name}", PlainTextResponse("thing"))
-    await ask(secured(named, tracer=tracer), "/things/7")
-    assert tracer.told[-1] == ("finish", "trace", 200)
+    app = secured(Route("/things/{name}", PlainTextResponse("thing")), tracer=tracer)
+    await ask(app, "/things/7")
+    await ask(app, "/nothing")
+    finished = [said for said in tracer.told if said[0] == "finish"]
+    assert finished == [("finish", "trace", 200, "/things/{name}"), ("finish", "trace", 404, None)]
