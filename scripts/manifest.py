@@ -208,9 +208,13 @@ def answers_template(manifest: dict[str, Any]) -> str:
         "# Managed by Slipway: what this project was rendered from. Change it with `copier update`.",
         f"_layout: {manifest['_ownership']['layout']}",
     ]
-    # Constant-width spelling keeps the two engines' first bytes alike; `tojson` is built into both.
-    keys = ["_commit", "_src_path", *questions(manifest)]
-    return "\n".join([*lines, *(f"{k}: {{{{ cookiecutter.{k} | tojson }}}}" for k in keys)]) + "\n"
+    # `tojson` is built into both engines, but writes emoji as surrogate pairs, which YAML refuses;
+    # validated text holds neither quotes nor backslashes, so plain quotes are safe.
+    for key in ["_commit", "_src_path", *questions(manifest)]:
+        plain = key in manifest["_validators"]
+        value = f'"{{{{ cookiecutter.{key} }}}}"' if plain else f"{{{{ cookiecutter.{key} | tojson }}}}"
+        lines.append(f"{key}: {value}")
+    return "\n".join(lines) + "\n"
 
 
 def generated(manifest: dict[str, Any]) -> dict[str, str]:

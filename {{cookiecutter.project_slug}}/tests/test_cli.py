@@ -65,6 +65,9 @@ def test_a_wrong_value_is_one_line_without_a_traceback(monkeypatch: pytest.Monke
         ("SECURITY__ALLOWED_ORIGINS", "app.example.com"),
         ("SECURITY__ALLOWED_HOSTS", "api.*.example.com"),
         ("RATE_LIMIT__ROUTES", '{"orders": 3}'),
+        ("RATE_LIMIT__URL", "localhost:6379"),
+        ("RATE_LIMIT__URL", "http://cache.example:6379"),
+        ("RATE_LIMIT__URL", "redis://cache.example:port"),
         ("HTTP_CLIENT__ALLOWED_INTERNAL_HOSTS", "10.0.0.0/99"),
     ],
 )

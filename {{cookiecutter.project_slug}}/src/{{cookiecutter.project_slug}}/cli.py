@@ -90,6 +90,7 @@ def serve(
         port=settings.server.port if port is None else port,
         workers=workers or settings.server.workers,
         reload=reload,
+        root_path=settings.server.root_path,
         timeout_graceful_shutdown=settings.server.shutdown_timeout_s,
         access_log=False,  # the edge writes one structured line per request
         log_config=None,  # uvicorn's lines go through the project's own pipeline

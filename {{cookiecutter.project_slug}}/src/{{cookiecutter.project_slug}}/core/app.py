@@ -84,7 +84,6 @@ def build_app(
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json" if settings.docs_enabled else None,
-        root_path=settings.server.root_path,
         lifespan=_lifespan(lifespans),
         responses=problem_responses(),
     )

@@ -148,7 +148,7 @@ class SecurityEdge:
             await self._serve_other(scope, receive, send)
             return
         begun = perf_counter()
-        policies, limiter, tracer = self.policies, self.policies.limiter, self.policies.tracer
+        policies, tracer = self.policies, self.policies.tracer
         fields = read_fields(scope["headers"])
         path = scope["path"]
         if scope.get("root_path"):
@@ -161,12 +161,13 @@ class SecurityEdge:
         common = self._ordinary
         if common is None or b"origin" in fields or path.startswith(self._docs_prefixes):
             common = self._headers(scope, path, fields)
-        extra = [*common]
         token = None
         if policies.context:
             context, request_id = identify(fields)
-            extra.append((b"x-request-id", request_id))
+            extra = [*common, (b"x-request-id", request_id)]
             token = current_request.set(context)
+        else:
+            extra = [*common]
         names, status, logged, closed = self._names, 0, token is None, False
 
         def forward(message: Message) -> Awaitable[None]:
@@ -206,6 +207,7 @@ class SecurityEdge:
                 or (known is not None and fields.get(b"host") not in known)
             ):
                 refusal = self._vet_caller(scope, path, fields)
+            limiter = policies.limiter
             if limiter is not None and refusal is None:
                 if limiter.store is None:
                     verdict = limiter.check(scope, path, fields, address)
@@ -215,7 +217,10 @@ class SecurityEdge:
                     refusal = verdict
                 else:
                     extra += verdict
-            if refusal is None and (scope["query_string"] or has_body(scope, fields)):
+            # HTTP/1 announces a body in a header that is among the fields; later versions need not.
+            if refusal is None and (
+                len(fields) > 1 or scope["query_string"] or scope["http_version"] != "1.1"
+            ):
                 refusal = self._vet_content(scope, fields)
                 receive = self._counted(scope, fields, receive, answer)
             if refusal is None:
@@ -284,7 +289,7 @@ class SecurityEdge:
     ) -> Receive:
         """Return a body's source that counts, when its length was not declared."""
         body = self.policies.body
-        if body is None or b"content-length" in fields:
+        if body is None or b"content-length" in fields or not has_body(scope, fields):
             return receive
         return CountedBody(receive, body.max_bytes, lambda: answer(body.refusal(scope)))
 

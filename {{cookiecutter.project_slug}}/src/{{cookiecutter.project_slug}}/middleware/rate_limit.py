@@ -116,8 +116,7 @@ class RateLimiter:
         level = local.hit(address, quota, now)
         if level < 0.0:
             return quota.exceeded(-level)
-        left, seconds = local.outcome(level, quota, now)
-        return quota.headers(left, seconds)
+        return quota.headers(*local.outcome(level, quota, now))
 
     async def check_shared(self, scope: Scope, path: str, fields: Fields, address: str) -> Verdict:
         """Count a request in the shared store; arguments and result are those of `check`.

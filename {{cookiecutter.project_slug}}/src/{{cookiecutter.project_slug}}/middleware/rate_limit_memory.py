@@ -110,7 +110,7 @@ class Algorithm(Protocol):
         """
         ...
 
-    def outcome(self, level: float, quota: Quota, now: float) -> Outcome:
+    def outcome(self, level: float, quota: Quota, now: float, /) -> Outcome:
         """Return what is left after a request that `hit` allowed."""
         ...
 
@@ -147,9 +147,8 @@ class TokenBucket:
         cells[index] = now + ahead + quota.period
         return ahead
 
-    def outcome(self, level: float, quota: Quota, now: float) -> Outcome:
+    def outcome(self, level: float, quota: Quota, _now: float) -> Outcome:
         """Return what is left; `level` is how far the bucket was from full, in seconds."""
-        del now
         return int((quota.tolerance - level) / quota.period), level + quota.period
 
 

@@ -6,8 +6,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from hashlib import sha1
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from ..utils.logging import get_logger
 from .rate_limit_quota import Outcome, Quota
@@ -16,6 +18,13 @@ from .rate_limit_scripts import SCRIPTS, AlgorithmName, parameters
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
+_SCHEMES = {
+    "valkey": "redis",
+    "valkeys": "rediss",
+    "redis": "redis",
+    "rediss": "rediss",
+    "unix": "unix",
+}
 _BATCH = 256
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 30.0
@@ -28,7 +37,7 @@ class SharedStore:
 
     When the server fails or does not answer in time, requests are answered with None at once, and it
     is asked again after a pause of 1 s, doubled up to 30 s: a dead server costs one timeout per
-    pause, not one per request. Each change of its state is logged once. Never raises.
+    pause, not one per request. Each change of its state is logged once. `outcome` never raises.
 
     Args:
         url: valkey://, valkeys:// (TLS), redis://, rediss:// or unix:// URL.
@@ -36,6 +45,9 @@ class SharedStore:
         namespace: What keys start with; services that share a server need different ones.
         timeout_s: Seconds to connect and to be answered.
         clock: Monotonic seconds.
+
+    Raises:
+        ValueError: When it is made, for a URL that names no server.
     """
 
     def __init__(
@@ -47,7 +59,7 @@ class SharedStore:
         timeout_s: float = 0.25,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._url = url.replace("valkey", "redis", 1) if url.startswith("valkey") else url
+        self._url = _redis_url(url)
         self._algorithm: AlgorithmName = algorithm
         # The braces make one cluster slot of all keys, which a script that takes many needs.
         self._prefix = ("{" + namespace + "}:").encode()
@@ -88,20 +100,19 @@ class SharedStore:
         await self._disconnect()
 
     async def _flush(self) -> None:
-        await asyncio.sleep(0)  # lets the rest of this turn's requests join
+        batch: list[_Waiting] = []
         try:
+            await asyncio.sleep(0)  # lets the rest of this turn's requests join
             while self._waiting:
                 batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
-                answers = await self._ask(batch)
-                for (_, _, answer), outcome in zip(batch, answers, strict=True):
-                    if not answer.done():  # a client that went away has cancelled its own
-                        answer.set_result(outcome)
+                _resolve(batch, await self._ask(batch))
         finally:
+            # When this task is cancelled nobody is left waiting.
+            left, self._waiting = [*batch, *self._waiting], []
+            _resolve(left, [None] * len(left))
             self._flusher = None
 
     async def _ask(self, batch: list[_Waiting]) -> list[Outcome | None]:
-        from redis.exceptions import RedisError  # noqa: PLC0415  # needed only with a URL
-
         quotas = list(dict.fromkeys(quota for _, quota, _ in batch))
         places = {quota: place for place, quota in enumerate(quotas)}
         numbers = [n for quota in quotas for n in parameters(self._algorithm, quota)]
@@ -110,15 +121,16 @@ class SharedStore:
         try:
             async with asyncio.timeout(self._timeout_s):
                 reply = await self._evaluate(len(keys), [*keys, *numbers, chosen])
-        except (RedisError, OSError, TimeoutError) as error:
+            fields = reply.split()
+            outcomes: list[Outcome | None] = [
+                (int(left), int(wait) / 1e6)
+                for left, wait in zip(fields[::2], fields[1::2], strict=True)
+            ]
+        except Exception as error:  # noqa: BLE001  # the edge: whatever fails here, requests go on
             await self._mark_down(error)
             return [None] * len(batch)
         self._mark_up()
-        fields = reply.split()
-        return [
-            (int(left), int(wait) / 1e6)
-            for left, wait in zip(fields[::2], fields[1::2], strict=True)
-        ]
+        return outcomes
 
     async def _evaluate(self, count: int, arguments: list[Any]) -> bytes:
         from redis.exceptions import NoScriptError  # noqa: PLC0415  # needed only with a URL
@@ -153,7 +165,8 @@ class SharedStore:
     async def _disconnect(self) -> None:
         client, self._client = self._client, None
         if client is not None and self._loop is asyncio.get_running_loop():
-            await client.aclose()
+            with suppress(OSError, TimeoutError):  # a connection that broke can't be closed well
+                await client.aclose()
 
     async def _mark_down(self, error: Exception) -> None:
         if not self._pause:
@@ -168,3 +181,25 @@ class SharedStore:
         if self._pause:
             self._pause = 0.0
             get_logger(__name__).info("rate_limit_store_up")
+
+
+def _resolve(batch: list[_Waiting], outcomes: list[Outcome | None]) -> None:
+    """Answer those that still wait; a client that went away has cancelled its own."""
+    for (_, _, answer), outcome in zip(batch, outcomes, strict=True):
+        if not answer.done():
+            answer.set_result(outcome)
+
+
+def _redis_url(url: str) -> str:
+    """Return a URL in redis-py's spelling; the message for a wrong one does not repeat its password."""
+    scheme, _, rest = url.partition("://")
+    try:
+        parts = urlsplit(f"{_SCHEMES[scheme]}://{rest}")
+        named = parts.path if scheme == "unix" else parts.hostname
+        valid = bool(named) and (parts.port is None or parts.port > 0)
+    except (KeyError, ValueError):
+        valid = False
+    if not valid:
+        msg = "rate_limit.url names no server; write valkey://host:6379/0, valkeys://, redis://, rediss:// or unix:///path"
+        raise ValueError(msg)
+    return f"{_SCHEMES[scheme]}://{rest}"

@@ -31,6 +31,15 @@ class PipelineHandler(logging.Handler):
         """Do without a lock: the pipeline has nothing that needs one."""
         self.lock = None
 
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Filter and log a record, as the base class does, which in Python 3.13 enters the lock."""
+        kept = self.filter(record)
+        if isinstance(kept, logging.LogRecord):  # a filter may return another one since Python 3.12
+            record = kept
+        if kept:
+            self.emit(record)
+        return bool(kept)
+
     def emit(self, record: logging.LogRecord) -> None:
         """Log a record as an event, its `extra=` as key-values."""
         pipeline = self._pipeline()
