@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Iterator
+from typing import cast
 
 
 class Client(asyncio.Protocol):
@@ -19,6 +20,7 @@ class Client(asyncio.Protocol):
     """
 
     def __init__(self, request: bytes, tickets: Iterator[int]) -> None:
+        """Take the request and the tickets, which all connections share."""
         self.done = asyncio.get_running_loop().create_future()
         self.failures = 0
         self._request = request
@@ -27,8 +29,8 @@ class Client(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Send the first request."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports are not registered as such.
+        self._transport = cast("asyncio.Transport", transport)
         self._next()
 
     def data_received(self, data: bytes) -> None:
@@ -59,7 +61,9 @@ class Client(asyncio.Protocol):
 async def run(port: int, path: str, connections: int, requests: int) -> int:
     """Send the requests and return the number of failures."""
     loop = asyncio.get_running_loop()
-    head = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUser-Agent: load\r\nAccept: */*\r\n\r\n"
+    head = (
+        f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUser-Agent: load\r\nAccept: */*\r\n\r\n"
+    )
     tickets = iter(range(requests))
     made = [
         await loop.create_connection(lambda: Client(head.encode(), tickets), "127.0.0.1", port)

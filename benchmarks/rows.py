@@ -1,9 +1,11 @@
-"""What a benchmark found, and the table of it."""
+"""What a benchmark found: rows of one table, each a figure and the bar it has to reach."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+
+HEAD = ("measured", "figure", "bar", "")
 
 
 @dataclass(frozen=True)
@@ -13,14 +15,14 @@ class Row:
     Attributes:
         name: What was measured.
         value: The figure.
-        unit: Its unit; "x" for a ratio.
-        bar: The figure to reach, or None when it is there for information.
+        unit: Its unit; "x" for a ratio, empty for a count.
+        bar: The worst figure that is good enough, or None when it is there for information.
         bar_text: The bar in words, "at most 1.10" or "at least 4".
     """
 
     name: str
     value: float
-    unit: str
+    unit: str = ""
     bar: float | None = None
     bar_text: str = ""
 
@@ -36,25 +38,27 @@ class Row:
     @property
     def figure(self) -> str:
         """The value with as many digits as mean something."""
-        value = self.value
-        digits = 0 if abs(value) >= 1_000 else 1 if abs(value) >= 100 else 2
-        return f"{value:,.{digits}f} {self.unit}"
+        if not self.unit and self.value == int(self.value):
+            return f"{int(self.value):,}"
+        digits = 0 if abs(self.value) >= 100 else 1 if abs(self.value) >= 10 else 2
+        digits = 3 if self.unit == "x" and abs(self.value) < 2 else digits
+        return f"{self.value:,.{digits}f} {self.unit}".rstrip()
+
+    @property
+    def verdict(self) -> str:
+        """Whether the bar was reached, in a word; empty without a bar."""
+        if self.bar is None:
+            return ""
+        return "MISSED" if self.missed else "ok"
 
 
-def table(rows: Sequence[Row]) -> str:
-    """Return the rows as a Markdown table that is also readable as text."""
-    lines = [("measured", "figure", "bar", "")]
-    lines += [(row.name, row.figure, row.bar_text, _verdict(row)) for row in rows]
-    widths = [max(len(line[column]) for line in lines) for column in range(4)]
-    text = [
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |"
-        for line in lines
-    ]
-    rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
-    return "\n".join([text[0], rule, *text[1:]])
-
-
-def _verdict(row: Row) -> str:
-    if row.bar is None:
-        return ""
-    return "missed" if row.missed else "ok"
+def table(rows: Iterable[Row]) -> Iterator[str]:
+    """Yield the lines of a table that is readable as it is, and Markdown."""
+    cells = [HEAD, *((row.name, row.figure, row.bar_text, row.verdict) for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    rule = ["-" * max(width, 2) for width in widths]
+    rule[1] = rule[1][:-1] + ":"
+    for name, figure, *rest in (cells[0], rule, *cells[1:]):
+        padded = [name.ljust(widths[0]), figure.rjust(widths[1])]
+        padded += [cell.ljust(width) for cell, width in zip(rest, widths[2:], strict=True)]
+        yield f"| {' | '.join(padded)} |"

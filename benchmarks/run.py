@@ -25,7 +25,7 @@ from pathlib import Path
 
 from render import with_cookiecutter
 from rows import Row, table
-from services import ROOT, BenchmarkError, service_python
+from services import ROOT, service_python
 
 MODULES = ("stack", "limiter", "logging_events", "http_client", "startup", "render")
 LIBRARIES = ("fastapi", "starlette", "uvicorn", "pydantic", "structlog", "httpx2", "redis")
@@ -51,7 +51,7 @@ def main() -> int:
             _say(name)
             try:
                 rows[name] = importlib.import_module(name).measure(project, quick=options.quick)
-            except (BenchmarkError, subprocess.SubprocessError) as error:
+            except (RuntimeError, subprocess.SubprocessError) as error:
                 failures.append(f"{name}: {error}")
             _say(f"{name} took {time.monotonic() - begun:.0f} s")
     found = [row for part in rows.values() for row in part]

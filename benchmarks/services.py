@@ -14,7 +14,7 @@ _KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "SYSTEMROOT")
 _LONGEST_S = 900
 
 
-class BenchmarkError(Exception):
+class BenchmarkError(RuntimeError):
     """A measurement could not be made; the text says what to do."""
 
 

@@ -13,7 +13,6 @@ import os
 import socket
 import statistics
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -22,6 +21,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from rows import Row
+from services import service_python
 
 HERE = Path(__file__).parent
 VARIANTS = ("bare", "whole", "sentry", "layers")
@@ -85,7 +85,7 @@ class _Server:
     def load(self, requests: int) -> float:
         """Send requests and return the microseconds of CPU that each cost the server."""
         before = self._cpu_ns()
-        command = [sys.executable, str(HERE / "load.py"), str(self._port), "/items/7"]
+        command = [service_python(), str(HERE / "load.py"), str(self._port), "/items/7"]
         command += [str(CONNECTIONS), str(requests)]
         done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
         if done.stdout.strip() != "0":
@@ -103,19 +103,19 @@ def _served(variant: str, project: Path, dsn: str) -> Iterator[_Server]:
     package = next(path.parents[1].name for path in (project / "src").glob("*/core/app.py"))
     port = _free_port()
     environment = {**os.environ, "PYTHONPATH": str(project / "src"), "BENCHMARK_DSN": dsn}
-    command = [sys.executable, str(HERE / "stack_app.py"), variant, package, str(port)]
+    command = [service_python(), str(HERE / "stack_app.py"), variant, package, str(port)]
     # The log goes to a file, as in production it goes to a pipe: a write costs what it costs.
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         try:
-            _wait_for(port, process, log)
+            _wait_for(port, process)
             yield _Server(process.pid, port)
         finally:
             process.terminate()
             process.wait(30)
 
 
-def _wait_for(port: int, process: subprocess.Popen[bytes], log: object) -> None:
+def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
         with contextlib.suppress(OSError):

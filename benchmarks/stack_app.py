@@ -55,7 +55,7 @@ def with_sentry(package: str) -> FastAPI:
     return rendered(package, sentry={"dsn": dsn, "traces_sample_rate": 0.1})
 
 
-def layered(package: str) -> FastAPI:
+def layered(package: str) -> FastAPI:  # noqa: C901  # eight layers, a function each
     """The same features by the same policies, each as a `BaseHTTPMiddleware`, as peers write them."""
     middleware = f"{package}.middleware"
     logging = importlib.import_module(f"{package}.utils.logging")

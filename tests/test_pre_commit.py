@@ -42,7 +42,7 @@ def test_hooks_pass_on_a_fresh_render_and_catch_a_mistake(
     assert done.returncode == 0, show(done)
     assert "Passed" in done.stdout, show(done)
     assert "Skipped" not in done.stdout, f"a hook that finds no file checks nothing:{show(done)}"
-    (repository / "src/acme_orders/mistake.py").write_text("import os\nx = 'a'\n")
+    (repository / "src/acme_orders/mistake.py").write_text("x = undefined_name\n")
     commit_all(repository, "a mistake")
     done = pre_commit(repository, run_in, uv)
     assert done.returncode != 0, show(done)

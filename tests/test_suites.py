@@ -9,8 +9,6 @@ import pytest
 from processes import RunIn
 from rendering import Renderer, copy_project
 
-LONGEST_S = 20.0
-"""What DESIGN asks of a rendered suite on an idle machine, in CPU seconds of its process."""
 
 pytestmark = pytest.mark.slow
 
@@ -71,13 +69,3 @@ def test_rendered_suite_works_without_network_and_in_any_order(
         timeout=300,
         PYTHONPATH=".:src",
     )
-
-
-def test_rendered_suite_is_quick(project_copy: Path, run_in: RunIn) -> None:
-    script = (
-        "import os, subprocess, sys; "
-        "code = subprocess.call([sys.executable, '-m', 'pytest', '-q']); "
-        "spent = os.times(); print('cpu', spent.children_user + spent.children_system); sys.exit(code)"
-    )
-    done = run_in(project_copy, "python", "-c", script, timeout=300)
-    assert float(done.stdout.split()[-1]) < LONGEST_S, done.stdout

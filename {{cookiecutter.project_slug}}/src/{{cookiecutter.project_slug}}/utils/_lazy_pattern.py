@@ -21,7 +21,7 @@ class LazyPattern(Generic[AnyStr]):
     """
 
     def __init__(self, source: AnyStr, flags: int = 0) -> None:
-        self.source = source
+        self.source: AnyStr = source
         self.flags = flags
 
     @cached_property

@@ -16,6 +16,7 @@ import orjson
 from ._exception_data import exception_data, stack_data
 from ._lazy_pattern import LazyPattern
 from ._log_writer import LogWriter
+from ._request_line import RequestLines, RequestRecord
 from ._structlog import structlog
 from .context import RequestContext, current_request
 from .redaction import Redactor
@@ -109,6 +110,9 @@ class Pipeline:
         self._timestamps = timestamps
         self._second = (0, "")
         self._known_events: set[str] = set()
+        self._requests = RequestLines(redactor, timestamps=timestamps)
+        if render is not to_json:
+            self._requests.possible = False
 
     def emit(
         self,
@@ -154,17 +158,54 @@ class Pipeline:
                 document["timestamp"] = stamp
             if error is not None:
                 document["exception"] = exception_data(error, self.redactor)
-            try:
-                line = self._render(document)
-            except (TypeError, ValueError):
-                line = self._render(_cleaned(document))
-            if len(line) > MAX_LINE:
-                line = self._render(_shortened(document))
-            self._write(line, level >= _ERROR, now)
+            self._write(self._line(document), level >= _ERROR, now)
             if observed and self.observer is not None and level >= _INFO:
                 self.observer(LogEvent(level, logger, event, now, _fields_of(document), error))
         except Exception as failure:  # noqa: BLE001  # an edge: any object's code runs in here
             self._complain(level_name, failure)
+
+    def emit_request(
+        self, method: str, path: str, status: int, duration_ms: float, client: str
+    ) -> bool:
+        """Log a request that was served; False when it has to be emitted as an event.
+
+        The line is made when it is written.
+        """
+        if _BOUND_VARS is None or _BOUND_VARS:
+            return False
+        now, context = time(), current_request.get()
+        record = RequestRecord(now, method, path, status, duration_ms, client, context)
+        self._write((self._request_line, record), False, now)
+        return True
+
+    def _request_line(self, record: RequestRecord) -> bytes:
+        try:
+            return self._requests.render(record) or self._line(self._request_document(record))
+        except Exception as failure:  # noqa: BLE001  # an edge: the writer has other lines to write
+            return self._complaint("info", failure)
+
+    def _request_document(self, record: RequestRecord) -> Document:
+        document: Document = {"timestamp": self._stamp(record.time)} if self._timestamps else {}
+        document |= {"level": "info", "event": "http_request", "logger": "access"}
+        if record.context is not None:
+            _add_ids(document, record.context)
+        fields = {
+            "method": record.method,
+            "path": record.path,
+            "status": record.status,
+            "duration_ms": round(record.duration_ms, 3),
+            "client": record.client,
+        }
+        self.redactor.update(document, fields)
+        return document
+
+    def _line(self, document: Document) -> bytes:
+        """Render a safe document, whatever it holds."""
+        try:
+            line = self._render(document)
+        except (TypeError, ValueError):
+            line = self._render(_cleaned(document))
+        return line if len(line) <= MAX_LINE else self._render(_shortened(document))
 
     def _safe_event(self, event: object) -> str:
         """Return the event's text; constant names, which most are, are looked at once."""
@@ -186,9 +227,11 @@ class Pipeline:
         return text + _MILLISECONDS[int((now - whole) * 1000)]
 
     def _complain(self, level_name: str, failure: Exception) -> None:
+        self._write(self._complaint(level_name, failure), True, time())
+
+    def _complaint(self, level_name: str, failure: Exception) -> bytes:
         name = type(failure).__name__
-        document: Document = {"level": level_name, "event": "log_event_failed", "error": name}
-        self._write(self._render(document), True, time())
+        return self._render({"level": level_name, "event": "log_event_failed", "error": name})
 
 
 def _add_ids(document: Document, request: RequestContext) -> None:

@@ -12,7 +12,6 @@ multicast registries, the WHATWG URL standard section 3.5 for hosts, RFC 6761 fo
 from __future__ import annotations
 
 from bisect import bisect_right
-from functools import cache
 from ipaddress import (
     AddressValueError,
     IPv4Address,

@@ -264,6 +264,9 @@ def log_request(
     """
     if _state.level > logging.INFO:
         return
+    pipeline = _state.pipeline
+    if not more and pipeline.emit_request(method, path, status, duration_ms, client):
+        return
     fields: dict[str, object] = {
         "method": method,
         "path": path,
@@ -271,9 +274,8 @@ def log_request(
         "duration_ms": round(duration_ms, 3),
         "client": client,
     }
-    if more:
-        fields.update(more)
-    _state.pipeline.emit(20, "info", "access", "http_request", None, fields, observed=False)
+    fields.update(more)
+    pipeline.emit(20, "info", "access", "http_request", None, fields, observed=False)
 
 
 def flush() -> None:
