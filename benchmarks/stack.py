@@ -35,7 +35,7 @@ def measure(project: Path, *, quick: bool) -> list[Row]:
         project: A rendered project, installed or not.
         quick: Fewer rounds, for a first signal.
     """
-    rounds, requests = (5, 1_000) if quick else (31, 2_000)
+    rounds, requests = (7, 1_500) if quick else (31, 2_000)
     with contextlib.ExitStack() as stack:
         dsn = stack.enter_context(_ingest())
         servers = {v: stack.enter_context(_served(v, project, dsn)) for v in VARIANTS}

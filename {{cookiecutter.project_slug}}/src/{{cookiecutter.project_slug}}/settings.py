@@ -8,4 +8,4 @@ from .core.config import PlatformSettings
 class Settings(PlatformSettings):
     """Settings of this service, on top of the platform's."""
 
-    app_name: ClassVar[str] = "{{ cookiecutter.project_name }}"
+    app_name: ClassVar[str] = "{{ cookiecutter.project_name }}"  # fmt: skip

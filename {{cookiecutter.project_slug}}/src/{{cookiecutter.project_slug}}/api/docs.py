@@ -13,9 +13,10 @@ from functools import lru_cache
 from html import escape
 from importlib import resources
 
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import FastAPI, Request, Response
 
 from ..core.errors import NotFoundError
+from .routing import PrefixRouter
 
 _TYPES = {"css": "text/css", "js": "text/javascript", "png": "image/png"}
 _ASSETS = ("swagger-ui-bundle.js", "swagger-ui.css", "favicon-32x32.png")
@@ -49,7 +50,7 @@ _START = b"""SwaggerUIBundle({
 });
 """
 
-router = APIRouter(include_in_schema=False)
+router = PrefixRouter(prefix="/docs", include_in_schema=False)
 
 
 @lru_cache(maxsize=8)
@@ -62,14 +63,14 @@ def _asset(name: str) -> tuple[bytes, str]:
     return content, f'"{hashlib.sha256(content).hexdigest()[:32]}"'
 
 
-@router.get("/docs")
+@router.get("")
 async def docs_page(request: Request) -> Response:
     """Show the API and let the reader try it."""
     page = _PAGE.replace("$TITLE", escape(str(request.app.title)))
     return Response(page, media_type="text/html", headers={"cache-control": "no-cache"})
 
 
-@router.get("/docs/assets/{name}")
+@router.get("/assets/{name}")
 async def docs_asset(name: str, request: Request) -> Response:
     """Serve one file of Swagger UI."""
     if name not in (*_ASSETS, "start.js"):

@@ -17,6 +17,7 @@ from fastapi.telemetry import TelemetryConfig
 from ..api.health import HealthCheck, install_health
 from ..api.problems import problem_responses
 from ..middleware.security import KeyFunction, add_security_middleware
+from ..middleware.stack import LeanFastAPI
 from ..utils.logging import flush, get_logger, setup_logging
 from .config import PlatformSettings
 from .errors import install_error_handlers
@@ -29,7 +30,7 @@ AppLifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 _NO_TELEMETRY = TelemetryConfig(tracing=False, metrics=False, logs=False, operation_spans=False)
 
 
-class _Service(FastAPI):
+class _Service(LeanFastAPI):
     """FastAPI whose description names the installed version and lists the probes last."""
 
     def openapi(self) -> dict[str, Any]:

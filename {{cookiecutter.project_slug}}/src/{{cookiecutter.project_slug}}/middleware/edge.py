@@ -297,9 +297,10 @@ class SecurityEdge:
         """Log and report an exception that nobody handled, and return the answer to its caller."""
         method = printable(scope.get("method", "WEBSOCKET"), 16)
         path = printable(scope["path"])
-        get_logger(__name__).error("unhandled_exception", method=method, path=path, exc_info=error)
         if self.policies.tracer is not None:
+            # First: an error line becomes an event too, and of two for one exception the first counts.
             self.policies.tracer.capture(error, scope)
+        get_logger(__name__).error("unhandled_exception", method=method, path=path, exc_info=error)
         if not self.policies.debug:
             return Refusal(500)
         lines = traceback.format_exception(error)
