@@ -212,7 +212,9 @@ def answers_template(manifest: dict[str, Any]) -> str:
     # validated text holds neither quotes nor backslashes, so plain quotes are safe.
     for key in ["_commit", "_src_path", *questions(manifest)]:
         plain = key in manifest["_validators"]
-        value = f'"{{{{ cookiecutter.{key} }}}}"' if plain else f"{{{{ cookiecutter.{key} | tojson }}}}"
+        value = (
+            f'"{{{{ cookiecutter.{key} }}}}"' if plain else f"{{{{ cookiecutter.{key} | tojson }}}}"
+        )
         lines.append(f"{key}: {value}")
     return "\n".join(lines) + "\n"
 

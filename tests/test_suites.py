@@ -9,7 +9,6 @@ import pytest
 from processes import RunIn
 from rendering import Renderer, copy_project
 
-
 pytestmark = pytest.mark.slow
 
 
