@@ -94,7 +94,6 @@ def probe_license(project: Path, value: str) -> None:
 def probe_python_version(project: Path, value: str) -> None:
     config = pyproject(project)
     shows(f">={value}", config["project"]["requires-python"])
-    shows(f"py{value.replace('.', '')}", config["tool"]["ruff"]["target-version"])
     shows(value, config["tool"]["ty"]["environment"]["python-version"])
     images = re.findall(r"python:(\d+\.\d+)-", (project / "deploy/Dockerfile").read_text("utf-8"))
     shows({value}, set(images))
