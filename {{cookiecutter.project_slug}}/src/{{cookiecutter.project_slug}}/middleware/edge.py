@@ -26,7 +26,7 @@ from .cors import CorsPolicy, is_preflight
 from .headers import HeaderPolicy, without
 from .hosts import HostPolicy, https_redirect
 from .rate_limit import RateLimiter
-from .refusals import Fields, Pair, Refusal, read_fields
+from .refusals import READ, Fields, Pair, Refusal, read_fields
 from .request_id import MAX_PATH, is_plain_id, new_request_id, parse_traceparent, printable
 from .ssrf import SsrfFilter
 
@@ -81,8 +81,8 @@ def log(scope: Scope, status: int, begun: float, address: str) -> None:
     """Write the access log line of a request."""
     method, path = scope.get("method", "WEBSOCKET"), scope["path"]
     log_request(
-        method=method if method in METHODS else printable(method, 16),
-        path=path if len(path) <= MAX_PATH and path.isprintable() else printable(path),
+        method=printable(method, 16),
+        path=printable(path),
         status=status,
         duration_ms=(perf_counter() - begun) * 1e3,
         client=address,
@@ -149,7 +149,10 @@ class SecurityEdge:
             return
         begun = perf_counter()
         policies, tracer = self.policies, self.policies.tracer
-        fields = read_fields(scope["headers"])
+        fields: dict[bytes, bytes] = {}
+        for name, value in scope["headers"]:
+            if name in READ:
+                fields[name] = fields[name] + b", " + value if name in fields else value
         path = scope["path"]
         if scope.get("root_path"):
             path = path_inside(scope["root_path"], path)
@@ -163,7 +166,11 @@ class SecurityEdge:
             common = self._headers(scope, path, fields)
         token = None
         if policies.context:
-            context, request_id = identify(fields)
+            if b"x-request-id" in fields or b"traceparent" in fields:
+                context, request_id = identify(fields)
+            else:
+                context = RequestContext(new_request_id())
+                request_id = context.request_id.encode()
             extra = [*common, (b"x-request-id", request_id)]
             token = current_request.set(context)
         else:
@@ -186,7 +193,17 @@ class SecurityEdge:
                 message["headers"] = [*own, *added]
             elif not (logged or message.get("more_body")):
                 logged = True
-                log(scope, status, begun, address)
+                method, shown = scope["method"], scope["path"]
+                if method not in METHODS or len(shown) > MAX_PATH or not shown.isprintable():
+                    method, shown = printable(method, 16), printable(shown)
+                duration_ms = (perf_counter() - begun) * 1e3
+                log_request(
+                    method=method,
+                    path=shown,
+                    status=status,
+                    duration_ms=duration_ms,
+                    client=address,
+                )
             return send(message)
 
         async def answer(refusal: Refusal) -> None:

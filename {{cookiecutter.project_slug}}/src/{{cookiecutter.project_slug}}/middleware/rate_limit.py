@@ -116,7 +116,7 @@ class RateLimiter:
         level = local.hit(address, quota, now)
         if level < 0.0:
             return quota.exceeded(-level)
-        return quota.headers(*local.outcome(level, quota, now))
+        return local.headers(level, quota, now)
 
     async def check_shared(self, scope: Scope, path: str, fields: Fields, address: str) -> Verdict:
         """Count a request in the shared store; arguments and result are those of `check`.
@@ -148,7 +148,7 @@ class RateLimiter:
             level = self._local.hit(key, quota, now)
             if level < 0.0:
                 return quota.exceeded(-level)
-        return quota.headers(*self._local.outcome(level, quota, now))
+        return self._local.headers(level, quota, now)
 
     def _without_store(self, store: SharedStore, quota: Quota, keys: tuple[str, ...]) -> Verdict:
         if self._on_store_failure == "local":

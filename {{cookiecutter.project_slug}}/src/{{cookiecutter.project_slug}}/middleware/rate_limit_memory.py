@@ -11,7 +11,8 @@ from __future__ import annotations
 from array import array
 from typing import Protocol
 
-from .rate_limit_quota import Outcome, Quota
+from .rate_limit_quota import Quota
+from .refusals import Pair
 
 _SPARE = 1.6
 """Slots per key: at most 5 of 8 are taken, so that a search looks at 2 slots, or 5 for a new key."""
@@ -105,13 +106,13 @@ class Algorithm(Protocol):
             now: Seconds of a clock that never goes back.
 
         Returns:
-            Something that `outcome` reads when the request is allowed, at least 0; otherwise minus
+            Something that `headers` reads when the request is allowed, at least 0; otherwise minus
             the seconds after which it will be.
         """
         ...
 
-    def outcome(self, level: float, quota: Quota, now: float, /) -> Outcome:
-        """Return what is left after a request that `hit` allowed."""
+    def headers(self, level: float, quota: Quota, now: float) -> tuple[Pair, Pair]:
+        """Return what a response says after a request that `hit` allowed; see `Quota.headers`."""
         ...
 
 
@@ -147,9 +148,13 @@ class TokenBucket:
         cells[index] = now + ahead + quota.period
         return ahead
 
-    def outcome(self, level: float, quota: Quota, _now: float) -> Outcome:
+    def headers(self, level: float, quota: Quota, now: float) -> tuple[Pair, Pair]:
         """Return what is left; `level` is how far the bucket was from full, in seconds."""
-        return int((quota.tolerance - level) / quota.period), level + quota.period
+        del now
+        left = int((quota.tolerance - level) / quota.period)
+        # Quota.headers by hand: this runs for every request of every service.
+        value = f"{quota.prefix}{left};t={int(level + quota.period + 0.999999)}"
+        return quota.policy, (b"ratelimit", value.encode())
 
 
 class FixedWindow:
@@ -175,9 +180,9 @@ class FixedWindow:
         cells[index + 1] = count + 1.0
         return count
 
-    def outcome(self, level: float, quota: Quota, now: float) -> Outcome:
+    def headers(self, level: float, quota: Quota, now: float) -> tuple[Pair, Pair]:
         """Return what is left; `level` is the count before this request."""
-        return quota.limit - int(level) - 1, quota.window - now % quota.window
+        return quota.headers(quota.limit - int(level) - 1, quota.window - now % quota.window)
 
 
 class SlidingWindow:
@@ -211,9 +216,10 @@ class SlidingWindow:
         cells[index + 1] = previous * _PAIR + current + 1.0
         return used
 
-    def outcome(self, level: float, quota: Quota, now: float) -> Outcome:
+    def headers(self, level: float, quota: Quota, now: float) -> tuple[Pair, Pair]:
         """Return what is left; `level` is the weighted count before this request."""
-        return int(quota.limit - level - 1.0 + _EPSILON), quota.window - now % quota.window
+        left = int(quota.limit - level - 1.0 + _EPSILON)
+        return quota.headers(left, quota.window - now % quota.window)
 
 
 def sliding_wait(previous: float, current: float, free: float, left: float, size: float) -> float:

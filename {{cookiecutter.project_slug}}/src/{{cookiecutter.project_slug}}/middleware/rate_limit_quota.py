@@ -26,6 +26,8 @@ class Quota:
         burst: Requests that may come at once in a token bucket; by default the limit.
         period: Seconds in which a token bucket gains one request.
         tolerance: Seconds that a token bucket may be ahead of its time.
+        policy: The `RateLimit-Policy` header.
+        prefix: How the value of a `RateLimit` header begins.
 
     Raises:
         ValueError: If it allows nothing, or the name cannot be sent.
@@ -37,8 +39,8 @@ class Quota:
     burst: int | None = None
     period: float = field(init=False)
     tolerance: float = field(init=False)
-    _policy: Pair = field(init=False, repr=False)
-    _prefix: str = field(init=False, repr=False)
+    policy: Pair = field(init=False, repr=False)
+    prefix: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         burst = self.limit if self.burst is None else self.burst
@@ -55,8 +57,8 @@ class Quota:
         policy = f"{name};q={self.limit};w={ceil(self.window)}".encode()
         object.__setattr__(self, "period", period)
         object.__setattr__(self, "tolerance", tolerance)
-        object.__setattr__(self, "_policy", (b"ratelimit-policy", policy))
-        object.__setattr__(self, "_prefix", f"{name};r=")
+        object.__setattr__(self, "policy", (b"ratelimit-policy", policy))
+        object.__setattr__(self, "prefix", f"{name};r=")
 
     def headers(self, left: int, seconds: float) -> tuple[Pair, Pair]:
         """Return `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10).
@@ -65,8 +67,8 @@ class Quota:
             left: Requests left.
             seconds: Until the quota is whole again.
         """
-        value = f"{self._prefix}{left};t={int(seconds + 0.999999)}"
-        return self._policy, (b"ratelimit", value.encode())
+        value = f"{self.prefix}{left};t={int(seconds + 0.999999)}"
+        return self.policy, (b"ratelimit", value.encode())
 
     def exceeded(self, wait: float) -> Refusal:
         """Return the 429; whoever waits as long as `Retry-After` says, gets through.

@@ -15,7 +15,7 @@ Pair = tuple[bytes, bytes]
 Fields = Mapping[bytes, bytes]
 """The headers of a request that a policy reads, by name."""
 
-_READ = frozenset(
+READ = frozenset(
     (
         b"access-control-request-headers",
         b"access-control-request-method",
@@ -70,6 +70,6 @@ def read_fields(headers: Iterable[Pair]) -> dict[bytes, bytes]:
     """
     fields: dict[bytes, bytes] = {}
     for name, value in headers:
-        if name in _READ:
+        if name in READ:
             fields[name] = fields[name] + b", " + value if name in fields else value
     return fields

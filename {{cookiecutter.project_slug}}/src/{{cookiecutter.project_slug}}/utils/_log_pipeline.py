@@ -36,7 +36,7 @@ LEVEL_NAMES: Final = {10: "debug", 20: "info", 30: "warning", 40: "error", 50: "
 
 # Every bound key has a ContextVar of its own in here. It is structlog's private name; without it
 # the public function is asked, which copies the whole context and costs a microsecond per event.
-_BOUND_VARS = getattr(structlog.contextvars, "_CONTEXT_VARS", None)
+BOUND_VARS = getattr(structlog.contextvars, "_CONTEXT_VARS", None)
 
 # What JSON leaves as it is, but a terminal obeys or a reader takes for the end of a line: the C1
 # controls, NEL, the line and paragraph separators and the marks that turn text around.
@@ -145,7 +145,7 @@ class Pipeline:
             if request is not None:
                 _add_ids(document, request)
             add = self.redactor.update
-            if _BOUND_VARS is None or _BOUND_VARS:
+            if BOUND_VARS is None or BOUND_VARS:
                 add(document, _bound_contextvars())
             if bound:
                 add(document, bound)
@@ -164,37 +164,25 @@ class Pipeline:
         except Exception as failure:  # noqa: BLE001  # an edge: any object's code runs in here
             self._complain(level_name, failure)
 
-    def emit_request(
-        self, method: str, path: str, status: int, duration_ms: float, client: str
-    ) -> bool:
-        """Log a request that was served; False when it has to be emitted as an event.
-
-        The line is made when it is written.
-        """
-        if _BOUND_VARS is None or _BOUND_VARS:
-            return False
-        now, context = time(), current_request.get()
-        record = RequestRecord(now, method, path, status, duration_ms, client, context)
-        self._write((self._request_line, record), False, now)
-        return True
-
-    def _request_line(self, record: RequestRecord) -> bytes:
+    def request_line(self, record: RequestRecord) -> bytes:
+        """Return the line of a request that was served; never raises."""
         try:
             return self._requests.render(record) or self._line(self._request_document(record))
         except Exception as failure:  # noqa: BLE001  # an edge: the writer has other lines to write
             return self._complaint("info", failure)
 
     def _request_document(self, record: RequestRecord) -> Document:
-        document: Document = {"timestamp": self._stamp(record.time)} if self._timestamps else {}
+        now, method, path, status, duration_ms, client, context = record
+        document: Document = {"timestamp": self._stamp(now)} if self._timestamps else {}
         document |= {"level": "info", "event": "http_request", "logger": "access"}
-        if record.context is not None:
-            _add_ids(document, record.context)
+        if context is not None:
+            _add_ids(document, context)
         fields = {
-            "method": record.method,
-            "path": record.path,
-            "status": record.status,
-            "duration_ms": round(record.duration_ms, 3),
-            "client": record.client,
+            "method": method,
+            "path": path,
+            "status": status,
+            "duration_ms": round(duration_ms, 3),
+            "client": client,
         }
         self.redactor.update(document, fields)
         return document
@@ -258,11 +246,11 @@ def _first(fields: Mapping[str, object]) -> Document:
 
 
 def _bound_contextvars() -> Document:
-    if _BOUND_VARS is None:
+    if BOUND_VARS is None:
         return dict(structlog.contextvars.get_contextvars())
     prefix = len(structlog.contextvars.STRUCTLOG_KEY_PREFIX)
     # A copy, since another thread may bind a new key meanwhile; Ellipsis means unbound.
-    found = ((name, var.get(...)) for name, var in tuple(_BOUND_VARS.items()))
+    found = ((name, var.get(...)) for name, var in tuple(BOUND_VARS.items()))
     return {name[prefix:]: value for name, value in found if value is not ...}
 
 

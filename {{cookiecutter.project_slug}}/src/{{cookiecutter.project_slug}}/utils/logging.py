@@ -17,13 +17,15 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from time import time
 from typing import TYPE_CHECKING, Final, TextIO
 
 from ._console import console_renderer
 from ._log_handler import PipelineHandler, install
-from ._log_pipeline import LEVEL_NAMES, LogEvent, Observer, Pipeline, to_json
+from ._log_pipeline import BOUND_VARS, LEVEL_NAMES, LogEvent, Observer, Pipeline, to_json
 from ._log_writer import LogWriter
 from ._structlog import structlog
+from .context import current_request
 from .redaction import Redactor
 
 if TYPE_CHECKING:
@@ -265,7 +267,11 @@ def log_request(
     if _state.level > logging.INFO:
         return
     pipeline = _state.pipeline
-    if not more and pipeline.emit_request(method, path, status, duration_ms, client):
+    if not (more or BOUND_VARS is None or BOUND_VARS):
+        now = time()
+        record = (now, method, path, status, duration_ms, client, current_request.get())
+        # Made when it is written, with its like.
+        pipeline.writer.write((pipeline.request_line, record), False, now)
         return
     fields: dict[str, object] = {
         "method": method,

