@@ -141,9 +141,9 @@ def test_tutorial_and_update_guide_work_as_written(shell: Shell) -> None:
     production = next(text for command, text in said.items() if "production" in command)
     page = (ROOT / WALKED[0]).read_text("utf-8")
     assert "\n".join(production.splitlines()[:2]) in page
-    assert (shell.folder / "docs").is_dir()
+    assert (shell.folder / "docs/platform").is_dir()
     walk(shell, WALKED[1])
-    assert not (shell.folder / "docs").exists()
+    assert not (shell.folder / "docs/platform").exists()  # index.md is the project's own
 
 
 def test_refusal_shown_in_the_tutorial_is_the_one_that_comes(shell: Shell) -> None:
