@@ -13,10 +13,9 @@ from functools import lru_cache
 from html import escape
 from importlib import resources
 
-from fastapi import FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 
 from ..core.errors import NotFoundError
-from .routing import PrefixRouter
 
 _TYPES = {"css": "text/css", "js": "text/javascript", "png": "image/png"}
 _ASSETS = ("swagger-ui-bundle.js", "swagger-ui.css", "favicon-32x32.png")
@@ -50,7 +49,7 @@ _START = b"""SwaggerUIBundle({
 });
 """
 
-router = PrefixRouter(prefix="/docs", include_in_schema=False)
+router = APIRouter(prefix="/docs", include_in_schema=False)
 
 
 @lru_cache(maxsize=8)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from fastapi import Depends, FastAPI, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from pydantic import BaseModel
 
 from ..clients.errors import HttpClientError
@@ -26,7 +26,6 @@ from .readiness import (
     ReadinessStatus,
     reason_of,
 )
-from .routing import PrefixRouter
 
 if TYPE_CHECKING:
     from ..clients.http import HttpClient
@@ -64,7 +63,7 @@ async def _registry(request: Request) -> HealthRegistry:
 
 Registry = Annotated[HealthRegistry, Depends(_registry)]
 
-router = PrefixRouter(prefix="/health", tags=["health"], dependencies=[Depends(_no_store)])
+router = APIRouter(prefix="/health", tags=["health"], dependencies=[Depends(_no_store)])
 
 # FastAPI's GET routes refuse HEAD, which some load balancers and monitors probe with.
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ..api.routing import path_inside
 from ..utils.context import RequestContext, current_request
 from ..utils.logging import get_logger, log_request
 from .body_limit import BodyLimit, CountedBody, has_body
@@ -87,11 +88,6 @@ def log(scope: Scope, status: int, begun: float, address: str) -> None:
         duration_ms=(perf_counter() - begun) * 1e3,
         client=address,
     )
-
-
-def path_inside(root: str, path: str) -> str:
-    """Return a path without the prefix that the application is mounted at."""
-    return path[len(root) :] if root and path.startswith(f"{root}/") else path
 
 
 def identify(fields: Fields) -> tuple[RequestContext, bytes]:

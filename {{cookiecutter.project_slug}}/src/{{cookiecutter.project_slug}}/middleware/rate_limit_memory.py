@@ -123,10 +123,12 @@ class TokenBucket:
     never more than `burst + t * limit / window`.
     """
 
-    __slots__ = ("table",)
+    __slots__ = ("_headers", "_said", "table")
 
     def __init__(self, max_keys: int) -> None:
         self.table = PackedTable(max_keys)
+        self._said: tuple[Quota, int, int] | None = None
+        self._headers: tuple[Pair, Pair]
 
     def hit(self, key: str, quota: Quota, now: float) -> float:
         """Count a request; see `Algorithm`."""
@@ -152,9 +154,12 @@ class TokenBucket:
         """Return what is left; `level` is how far the bucket was from full, in seconds."""
         del now
         left = int((quota.tolerance - level) / quota.period)
-        # Quota.headers by hand: this runs for every request of every service.
-        value = f"{quota.prefix}{left};t={int(level + quota.period + 0.999999)}"
-        return quota.policy, (b"ratelimit", value.encode())
+        seconds = level + quota.period
+        # A client that stays below its quota is told the same each time.
+        said = (quota, left, int(seconds + 0.999999))
+        if said != self._said:
+            self._said, self._headers = said, quota.headers(left, seconds)
+        return self._headers
 
 
 class FixedWindow:

@@ -1,5 +1,5 @@
 # Managed by Slipway: updates overwrite this file. To extend the service see AGENTS.md.
-"""FastAPI without the middleware that has nothing left to do under the edge.
+"""FastAPI with a table of its routes, and without what has nothing left to do under the edge.
 
 FastAPI wraps each application in layers of its own, which cost 6 % of a small request: one answers
 unhandled exceptions (the edge does), one reports them to telemetry (switched off), one enforces a
@@ -12,10 +12,11 @@ from __future__ import annotations
 from copy import copy
 from typing import Any, cast
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from ..api.routing import RouteTable
 from .edge import SecurityEdge
 
 _IDLE = frozenset(
@@ -33,6 +34,7 @@ class LeanFastAPI(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
         """Return the stack, without FastAPI's outermost layers where the edge replaces them."""
         stack = super().build_middleware_stack()
+        _find_routes_by_table(stack, self.router)
         handles_all = {500, Exception} & self.exception_handlers.keys()
         if handles_all or self.debug or self.max_body_size is not None:
             return stack
@@ -59,6 +61,17 @@ class LeanFastAPI(FastAPI):
         if self.root_path:
             scope["root_path"] = self.root_path
         await stack(scope, receive, send)
+
+
+def _find_routes_by_table(stack: ASGIApp, router: APIRouter) -> None:
+    """Put a `RouteTable` in front of the router, which the innermost layer calls."""
+    layer: Any = stack
+    while layer is not None:
+        inner = getattr(layer, "app", None)
+        if inner is router:
+            layer.app = RouteTable(router)
+            return
+        layer = inner
 
 
 def on_demand(middleware: ExceptionMiddleware) -> ASGIApp:
