@@ -32,7 +32,7 @@ LIBRARIES = ("fastapi", "starlette", "uvicorn", "pydantic", "structlog", "httpx2
 FLAGS = (
     "Both sides of a comparison: the same server and interpreter,",
     "  uvicorn's access log off, FastAPI's telemetry off.",
-    "Sentry, where it is on: a tenth of requests sampled, and at most 10 transactions",
+    "Sentry, where it is on: a tenth of requests sampled, and at most 5 transactions",
     "  per second and process (core/_sentry_sampling.py).",
 )
 

@@ -156,7 +156,7 @@ class SentrySettings(Section):
         default=0.1, ge=0, le=1, description="Share of requests recorded as transactions."
     )
     max_transactions_per_s: float = Field(
-        default=10.0,
+        default=5.0,
         gt=0,
         description="Transactions per second and process; above it the recorded share goes down.",
     )

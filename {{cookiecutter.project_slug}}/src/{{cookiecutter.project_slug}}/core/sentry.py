@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 Level = Literal["debug", "info", "warning", "error", "fatal"]
 
 SHUTDOWN_TIMEOUT_S: Final = 2.0
-MAX_TRANSACTIONS_PER_S: Final = 10.0
+MAX_TRANSACTIONS_PER_S: Final = 5.0
 
 
 class _State:
