@@ -28,7 +28,6 @@ from {{ cookiecutter.project_slug }}.core.database import (
     ReadSession,
     UtcDateTime,
 )
-from {{ cookiecutter.project_slug }}.core.migrations import Migrations
 
 pytestmark = pytest.mark.anyio
 
@@ -38,10 +37,9 @@ def settings_of(url: str, **changes: Any) -> DatabaseSettings:
 
 
 @pytest.fixture
-async def own(empty_database: str) -> AsyncIterator[Database]:
+async def own(own_database: str) -> AsyncIterator[Database]:
     """A SQLite database of the test's own, in which things really are committed."""
-    settings = settings_of(empty_database, busy_timeout_s=0.05, statement_timeout_s=0.2)
-    await Migrations(settings).upgrade()
+    settings = settings_of(own_database, busy_timeout_s=0.05, statement_timeout_s=0.2)
     database = Database(settings)
     async with database.transaction() as session:
         await session.execute(text("CREATE TABLE stock (id INTEGER PRIMARY KEY, pieces INTEGER)"))
@@ -91,8 +89,8 @@ async def read(session: ReadSession, write: bool = False) -> int:
 
 
 @pytest.fixture
-async def api(own: Database, serve: Any, empty_database: str) -> AsyncIterator[httpx2.AsyncClient]:
-    database = {"url": empty_database, "busy_timeout_s": 0.05}
+async def api(own: Database, serve: Any, own_database: str) -> AsyncIterator[httpx2.AsyncClient]:
+    database = {"url": own_database, "busy_timeout_s": 0.05}
     async with serve(routers=[router], database=database, health={"cache_s": 0}) as client:
         yield client
 
@@ -178,10 +176,8 @@ async def test_a_lock_that_another_process_holds_is_503_and_passes(
     assert (await api.post("/add")).json() == 2
 
 
-async def test_a_writer_that_waits_too_long_for_another_is_503(empty_database: str) -> None:
-    settings = settings_of(empty_database, pool_timeout_s=0.05)
-    await Migrations(settings).upgrade()
-    database = Database(settings)
+async def test_a_writer_that_waits_too_long_for_another_is_503(own_database: str) -> None:
+    database = Database(settings_of(own_database, pool_timeout_s=0.05))
     async with database.transaction() as session:
         await session.execute(text("SELECT 1"))
         with pytest.raises(DatabaseUnavailableError):

@@ -11,7 +11,7 @@ from {{ cookiecutter.project_slug }}.core.config import ENV_PREFIX
 
 
 @pytest.fixture(autouse=True)
-def own_database(empty_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def unmade_database(empty_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"{ENV_PREFIX}DATABASE__URL", empty_database)
 
 
