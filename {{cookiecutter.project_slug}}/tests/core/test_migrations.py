@@ -165,9 +165,9 @@ async def test_a_new_revision_continues_the_line_of_its_package(
     own = await migrations.revise("add a thing", empty=True)
     part = await migrations.revise("add a part", package="parts", empty=True)
     assert own.parent == service / "migrations"
-    assert "down_revision: str | None = 'a1'" in own.read_text()
+    assert 'down_revision: str | None = "a1"' in own.read_text()
     assert part.parent == service / "parts/migrations"
-    assert "down_revision: str | None = 'b1'" in part.read_text()
+    assert 'down_revision: str | None = "b1"' in part.read_text()
     await migrations.upgrade()
     with pytest.raises(MigrationError, match="no package nowhere"):
         await migrations.revise("add", package="nowhere")

@@ -11,6 +11,10 @@ from __future__ import annotations
 import importlib
 import io
 import logging
+import shutil
+import subprocess
+import sys
+from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -137,7 +141,9 @@ class Migrations:
             )
 
         await self._run(write)
-        return Path(written[0].path)
+        path = Path(written[0].path)
+        _tidy(path)
+        return path
 
     async def current(self) -> list[str]:
         """Return the revisions that the database is at."""
@@ -229,7 +235,8 @@ def _config(root: Path) -> Config:
     """Return Alembic's configuration without a file."""
     # It tells each time which database it talks to; what it changes goes to `report`.
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    config = Config(stdout=io.StringIO())  # what it prints is not for people who use `db`
+    # What it prints is not for people who use `db`.
+    config = Config(stdout=io.StringIO(), cmd_opts=Namespace(quiet=True))
     options = {
         "script_location": str(ROOT / "core/migration_script"),
         "version_locations": "\n".join(str(folder) for folder in _folders(root)),
@@ -254,6 +261,14 @@ def _modules(root: Path) -> list[str]:
     found = [root / "models.py", *sorted(root.glob("*/models.py"))]
     parts = [path.relative_to(root).with_suffix("").parts for path in found if path.is_file()]
     return [".".join((package, *names)) for names in parts]
+
+
+def _tidy(path: Path) -> None:
+    """Format what was written like the rest of the project, where ruff is installed."""
+    ruff = shutil.which("ruff", path=str(Path(sys.executable).parent)) or shutil.which("ruff")
+    for arguments in (["check", "--fix"], ["format"]) if ruff else ():
+        command = [str(ruff), *arguments, "--quiet", str(path)]
+        subprocess.run(command, check=False)  # noqa: S603  # the project's own tool and file
 
 
 def _in(folder: Path, script: Script | None) -> bool:
