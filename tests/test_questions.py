@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from booting import serving
 from combinations import load_manifest, questions
 from processes import run_in
 from rendering import Renderer, copy_project, slug_of, snapshot
@@ -133,6 +134,21 @@ def probe_include_docs(project: Path, value: bool) -> None:  # an answer
     exists(project, "mkdocs.yml", "docs/index.md")
     run_in(project, "zensical", "build", "--clean")
     exists(project, "site/index.html")
+
+
+def probe_include_database(project: Path, value: bool) -> None:  # an answer
+    package = slug_of(project)
+    shows(value, (project / "src" / package / "migrations").is_dir())
+    shown = run_in(project, "python", "-m", package, "db", "upgrade").stdout
+    assert "applied: 0001_orders" in shown, shown
+    run_in(project, "python", "-m", package, "db", "check")
+    with serving(project) as service:
+        headers = {"content-type": "application/json"}
+        line = {"sku": "TEA-1", "quantity": 2, "unit_price": 450}
+        body = json.dumps({"currency": "EUR", "lines": [line]}).encode()
+        placed = service.call("POST", "/orders", body, **headers).json
+    with serving(project) as service:
+        shows(placed, service.call("GET", f"/orders/{placed['id']}").json)
 
 
 PROBES: dict[str, Callable[[Path, Any], None]] = {
