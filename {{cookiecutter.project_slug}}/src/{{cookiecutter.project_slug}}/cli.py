@@ -18,6 +18,9 @@ from pydantic_settings import SettingsError
 
 from .commands import app as project_commands
 from .core.app import DISTRIBUTION, check_settings, service_version
+# jinja: if cookiecutter.include_caching
+from .core.cache.commands import cache_commands
+# jinja: endif
 from .core.config import ENV_PREFIX, InsecureSettingsError
 from .core.settings_docs import describe, env_example, unknown_variables
 from .settings import Settings
@@ -171,6 +174,10 @@ def env_example_command(
 from .core.database_commands import database_commands  # noqa: E402  # comes with its feature
 
 app.add_typer(database_commands(_load_settings), name="db")
+# jinja: endif
+
+# jinja: if cookiecutter.include_caching
+app.add_typer(cache_commands(_load_settings), name="cache")
 
 
 # jinja: endif

@@ -19,6 +19,9 @@ from ..api.problems import problem_responses
 from ..middleware.security import KeyFunction, add_security_middleware
 from ..middleware.stack import LeanFastAPI
 from ..utils.logging import flush, get_logger, setup_logging
+# jinja: if cookiecutter.include_caching
+from .cache import CacheClient
+# jinja: endif
 from .config import PlatformSettings
 from .errors import install_error_handlers
 
@@ -88,6 +91,12 @@ def build_app(
         redact_keys=settings.log_redact_keys,
     )
     tracer = _start_sentry(settings)
+    # jinja: if cookiecutter.include_caching
+    cache = build_cache(settings)
+    parts.insert(0, cache.lifespan)
+    if cache.shared:
+        checks = [*checks, HealthCheck("cache", cache.is_up, critical=False)]
+    # jinja: endif
     app = _Service(
         title=settings.app_name,
         telemetry=_NO_TELEMETRY,
@@ -98,6 +107,9 @@ def build_app(
         responses=problem_responses(),
     )
     app.state.settings = settings
+    # jinja: if cookiecutter.include_caching
+    app.state.cache = cache
+    # jinja: endif
     install_error_handlers(app)
     install_health(app, settings, checks=checks)
     # jinja: if cookiecutter.include_database
@@ -124,9 +136,28 @@ def check_settings(settings: PlatformSettings) -> None:
     from ..clients.ssrf import AddressPolicy  # noqa: PLC0415  # imports the HTTP library
 
     AddressPolicy(settings.http_client.allowed_internal_hosts)
+    # jinja: if cookiecutter.include_caching
+    build_cache(settings)
+    # jinja: endif
     _add_middleware(FastAPI(), settings, None, None)
 
 
+# jinja: if cookiecutter.include_caching
+def build_cache(settings: PlatformSettings) -> CacheClient:
+    """Return the cache; it opens nothing before it is used.
+
+    Raises:
+        ValueError: When its URL names no server.
+    """
+
+    def scope() -> str:
+        version = settings.cache.version or service_version()
+        return f"{DISTRIBUTION}:{settings.environment}:{version}"
+
+    return CacheClient(settings.cache, scope=scope)
+
+
+# jinja: endif
 def _add_middleware(
     app: FastAPI,
     settings: PlatformSettings,

@@ -6,50 +6,29 @@ variable starts with the prefix of the project; a double underscore goes into a 
 `PREFIX_SECURITY__ALLOWED_HOSTS=api.example.com,www.example.com`.
 """
 
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import Field, SecretStr
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
     NestedSecretsSettingsSource,
-    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
+
+# jinja: if cookiecutter.include_caching
+from .cache.settings import CacheSettings
+# jinja: endif
+from .sections import CommaList, Section
 
 ENV_PREFIX = "{{ cookiecutter.__env_prefix }}"
 
 Environment = Literal["development", "test", "staging", "production"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
-
-
-def _split(value: object) -> object:
-    """Split a comma-separated string; a JSON list is accepted too (pydantic-settings#732)."""
-    if not isinstance(value, str):
-        return value
-    if value.lstrip().startswith("["):
-        try:
-            return tuple(json.loads(value))
-        except ValueError:
-            message = "write a comma-separated list (a,b,c) or a JSON list of strings"
-            raise ValueError(message) from None
-    return tuple(part for part in (item.strip() for item in value.split(",")) if part)
-
-
-CommaList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
-"""A tuple of strings, written `a,b,c` in the environment."""
-
-
-class Section(BaseModel):
-    """A group of settings; a misspelt variable inside it is an error, not a silent default."""
-
-    # Built once, as a part of the project's settings, instead of here and in each class above.
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class ServerSettings(Section):
@@ -350,6 +329,9 @@ class PlatformSettings(BaseSettings):
     http_client: HttpClientSettings = HttpClientSettings.model_construct()
     # jinja: if cookiecutter.include_database
     database: DatabaseSettings = DatabaseSettings.model_construct()
+    # jinja: endif
+    # jinja: if cookiecutter.include_caching
+    cache: CacheSettings = CacheSettings.model_construct()
     # jinja: endif
     health: HealthSettings = HealthSettings.model_construct()
 
