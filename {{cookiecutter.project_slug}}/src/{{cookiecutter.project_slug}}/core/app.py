@@ -16,6 +16,9 @@ from fastapi.telemetry import TelemetryConfig
 
 from ..api.health import HealthCheck, install_health
 from ..api.problems import problem_responses
+# jinja: if cookiecutter.include_audit_logging
+from ..audit.installation import audit_check, audit_lifespan, record_refusals
+# jinja: endif
 from ..middleware.security import KeyFunction, add_security_middleware
 from ..middleware.stack import LeanFastAPI
 from ..utils.logging import flush, get_logger, setup_logging
@@ -81,6 +84,9 @@ def build_app(
         settings.include_timestamp,
         redact_keys=settings.log_redact_keys,
     )
+    # jinja: if cookiecutter.include_audit_logging
+    lifespans = (audit_lifespan(settings, service_version), *lifespans)
+    # jinja: endif
     tracer = _start_sentry(settings)
     app = _Service(
         title=settings.app_name,
@@ -93,6 +99,10 @@ def build_app(
     )
     app.state.settings = settings
     install_error_handlers(app)
+    # jinja: if cookiecutter.include_audit_logging
+    record_refusals(app)
+    checks = (audit_check(app), *checks)
+    # jinja: endif
     install_health(app, settings, checks=checks)
     if settings.docs_enabled:
         # Kept out of start-up where the pages are not served.
