@@ -21,9 +21,9 @@ CONTEXT: Context = json.loads(r"""{{ cookiecutter | tojson }}""")
 
 
 def is_chosen(feature: str, context: Context) -> bool:
-    """Tell whether a key of `_features` (a yes/no question, or `question=value`) is switched on."""
-    question, _, value = feature.partition("=")
-    return str(context[question]) == (value or "True")
+    """Tell whether a key of `_features` is switched on: `question`, `question=value`, or `a+b`."""
+    terms = (term.partition("=") for term in feature.split("+"))
+    return all(str(context[question]) == (value or "True") for question, _, value in terms)
 
 
 def remove(path: Path) -> None:

@@ -30,12 +30,7 @@ def load(root: Path = ROOT) -> dict[str, Any]:
     """Return cookiecutter.json, checked for what would break one engine only."""
     manifest: dict[str, Any] = json.loads((root / "cookiecutter.json").read_text("utf-8"))
     names = set(questions(manifest))
-    for feature in manifest["_features"]:
-        question, _, value = feature.partition("=")
-        if question not in names:
-            raise ManifestError(f"_features: {feature!r} is no question")
-        if value and value not in manifest[question]:
-            raise ManifestError(f"_features: {value!r} is no answer of {question!r}")
+    _check_features(manifest, names)
     for section in ("_validators", "_reserved", "__prompts__"):
         unknown = set(manifest[section]) - names
         if unknown:
@@ -59,6 +54,15 @@ def load(root: Path = ROOT) -> dict[str, Any]:
     return manifest
 
 
+def _check_features(manifest: dict[str, Any], names: set[str]) -> None:
+    for feature in manifest["_features"]:
+        for question, value in terms(feature):
+            if question not in names:
+                raise ManifestError(f"_features: {question!r} of {feature!r} is no question")
+            if value and value not in manifest[question]:
+                raise ManifestError(f"_features: {value!r} is no answer of {question!r}")
+
+
 def _require(section: str, names: set[str], manifest: dict[str, Any]) -> None:
     missing = names - set(manifest[section])
     if missing:
@@ -73,6 +77,15 @@ def questions(manifest: dict[str, Any]) -> dict[str, Any]:
 def computed(manifest: dict[str, Any]) -> dict[str, str]:
     """Return the values computed from answers (`__name`), which nobody is asked for."""
     return {n: v for n, v in manifest.items() if n.startswith("__") and isinstance(v, str)}
+
+
+def terms(feature: str) -> list[tuple[str, str]]:
+    """Return what a key of `_features` asks for, as (question, value); no value means yes.
+
+    `include_docs` is a yes, `ci_provider=github` an answer, and `a+b` both together.
+    """
+    parts = (term.partition("=") for term in feature.split("+"))
+    return [(question, value) for question, _, value in parts]
 
 
 def _names_used(template: Any) -> set[str]:
@@ -99,9 +112,10 @@ def _exclude_unchosen(feature: str, path: str) -> str:
     `is defined`: on update copier renders the new template's excludes with the old answers
     (copier#2482), so a question the old template lacked has to mean "keep".
     """
-    question, _, value = feature.partition("=")
-    chosen = f"cookiecutter.{question} == '{value}'" if value else f"cookiecutter.{question}"
-    return f"{{% if cookiecutter.{question} is defined and not ({chosen}) %}}/{path}{{% endif %}}"
+    asked = [(f"cookiecutter.{question}", value) for question, value in terms(feature)]
+    defined = " and ".join(f"{name} is defined" for name, _ in asked)
+    chosen = " and ".join(f"{name} == '{value}'" if value else name for name, value in asked)
+    return f"{{% if {defined} and not ({chosen}) %}}/{path}{{% endif %}}"
 
 
 def _feature_of(path: str, manifest: dict[str, Any]) -> str | None:
@@ -122,9 +136,9 @@ def _exclude_owned(path: str, manifest: dict[str, Any]) -> str:
     had = []
     feature = _feature_of(path, manifest)
     if feature:
-        question, _, value = feature.partition("=")
-        last = f"_external_data.last.{question} | default(false)"
-        had.append(f"({last}) == '{value}'" if value else f"({last})")
+        for question, value in terms(feature):
+            last = f"_external_data.last.{question} | default(false)"
+            had.append(f"({last}) == '{value}'" if value else f"({last})")
     if path in manifest["_ownership"]["since"]:
         since = manifest["_ownership"]["since"][path]
         had.append(f"(_external_data.last._layout | default(1)) >= {since}")

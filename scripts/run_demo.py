@@ -38,7 +38,7 @@ def step(title: str) -> Iterator[None]:
     started = time.perf_counter()
     try:
         yield
-    except BaseException:
+    except BaseException:  # Ctrl-C ends the line too, and is raised on
         print("failed", flush=True)
         raise
     print(f"{time.perf_counter() - started:.1f} s", flush=True)

@@ -49,7 +49,8 @@ def defaults(manifest: dict[str, Any]) -> Answers:
 
 
 def _switches_on(question: str, value: Any, manifest: dict[str, Any]) -> bool:
-    return value is True or f"{question}={value}" in manifest["_features"]
+    named = {term for feature in manifest["_features"] for term in feature.split("+")}
+    return value is True or f"{question}={value}" in named
 
 
 def everything(manifest: dict[str, Any], *, on: bool) -> Answers:

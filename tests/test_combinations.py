@@ -29,9 +29,10 @@ def test_all_on_switches_on_what_all_off_switches_off(manifest: dict[str, Any]) 
     assert on in combinations(manifest).values()
     assert off in combinations(manifest).values()
     for feature in manifest["_features"]:
-        name, _, value = feature.partition("=")
-        assert str(off[name]) != (value or "True"), f"all-off has {feature}"
-        assert value or on[name] is True, f"all-on lacks {feature}"
+        for term in feature.split("+"):
+            name, _, value = term.partition("=")
+            assert str(off[name]) != (value or "True"), f"all-off has {feature}"
+            assert value or on[name] is True, f"all-on lacks {feature}"
 
 
 def test_a_new_question_enters_the_list(manifest: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import jinja2
 import ownership
 import pytest
 import yaml
@@ -44,6 +45,15 @@ while queue:
             queue.append(more)
 print(json.dumps(sorted(names)))
 """
+
+
+@pytest.fixture(scope="module")
+def post_gen() -> dict[str, Any]:
+    """Return what hooks/post_gen_project.py defines, not run."""
+    source = jinja2.Template((ROOT / "hooks/post_gen_project.py").read_text("utf-8"))
+    names: dict[str, Any] = {"__name__": "post_gen"}
+    exec(source.render(cookiecutter={}), names)
+    return names
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +94,10 @@ def unknown_answer(m: dict[str, Any]) -> None:
     m["_features"]["ci_provider=jenkins"] = ["Jenkinsfile"]
 
 
+def unknown_part_of_a_feature(m: dict[str, Any]) -> None:
+    m["_features"]["include_docs+include_submarine"] = ["docs/hull.md"]
+
+
 def forward_reference(m: dict[str, Any]) -> None:
     m["project_name"] = "{{ cookiecutter.project_slug }}"
 
@@ -121,6 +135,7 @@ def release_of_no_owned_path(m: dict[str, Any]) -> None:
     [
         (unknown_feature, "include_submarine"),
         (unknown_answer, "jenkins"),
+        (unknown_part_of_a_feature, "include_submarine"),
         (forward_reference, "project_slug"),
         (validator_of_nothing, "hull"),
         (reserved_of_nothing, "hull"),
@@ -149,6 +164,42 @@ def test_mistake_in_the_manifest_is_one_clear_sentence(
     assert done.stderr.startswith("cookiecutter.json: ")
     assert names in done.stderr
     assert done.stderr.count("\n") == 1, done.stderr
+
+
+FEATURES = ("include_docs", "ci_provider=gitlab", "include_docs+ci_provider=gitlab")
+
+
+@pytest.mark.parametrize("feature", FEATURES)
+@pytest.mark.parametrize("docs", [True, False])
+@pytest.mark.parametrize("provider", ["github", "gitlab"])
+def test_both_engines_agree_on_what_a_feature_asks_for(
+    generator: ModuleType, post_gen: dict[str, Any], feature: str, docs: bool, provider: str
+) -> None:
+    answers = {"include_docs": docs, "ci_provider": provider}
+    wanted = {"include_docs": docs, "ci_provider=gitlab": provider == "gitlab"}
+    on = all(wanted[term] for term in feature.split("+"))
+    entry = jinja2.Template(generator._exclude_unchosen(feature, "hull"))
+    assert entry.render(cookiecutter=answers) == ("" if on else "/hull")
+    assert post_gen["is_chosen"](feature, answers) is on
+
+
+def test_path_of_two_features_is_kept_while_one_of_them_was_never_asked_for(
+    generator: ModuleType,
+) -> None:
+    entry = jinja2.Template(generator._exclude_unchosen("include_docs+include_new", "hull"))
+    assert entry.render(cookiecutter={"include_docs": True}) == ""
+    assert entry.render(cookiecutter={"include_docs": False, "include_new": True}) == "/hull"
+
+
+def test_owned_path_of_two_features_comes_with_the_second_of_them(
+    generator: ModuleType, manifest: dict[str, Any]
+) -> None:
+    more = json.loads(json.dumps(manifest))
+    more["_features"]["include_docs+include_docker"] = ["hull.md"]
+    more["_ownership"]["owned"].append("hull.md")
+    text = generator._exclude_owned("hull.md", more)
+    for name in ("include_docs", "include_docker"):
+        assert f"_external_data.last.{name} | default(false)" in text
 
 
 # --- questions -----------------------------------------------------------------------------------

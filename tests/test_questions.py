@@ -151,6 +151,17 @@ def probe_include_database(project: Path, value: bool) -> None:  # an answer
         shows(placed, service.call("GET", f"/orders/{placed['id']}").json)
 
 
+def probe_include_financial(project: Path, value: bool) -> None:  # an answer
+    shows(value, (project / "docs/platform/money.md").is_file())
+    script = (
+        f"from {slug_of(project)}.utils.financial import Money, allocate, format_audit_amount, parse_money; "
+        "parts = allocate(parse_money('1.000,00 EUR', locale='de'), 3); "
+        "print(sum(parts), [format_audit_amount(part) for part in parts])"
+    )
+    shown = run_in(project, "python", "-c", script).stdout
+    shows("EUR 1000.00 ['EUR 333.34', 'EUR 333.33', 'EUR 333.33']", shown.strip())
+
+
 PROBES: dict[str, Callable[[Path, Any], None]] = {
     name.removeprefix("probe_"): value
     for name, value in list(globals().items())

@@ -42,6 +42,26 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"{ENV_PREFIX}RATE_LIMIT__REQUESTS_PER_MINUTE", "1000000")
 
 
+# jinja: if cookiecutter.include_audit_logging
+@pytest.fixture(scope="session")
+def shared_audit_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The folder of the trail of tests that don't look at it; making one takes 30 ms."""
+    return str(tmp_path_factory.mktemp("audit"))
+
+
+@pytest.fixture(autouse=True)
+def audit_trail_of_tests(
+    clean_environment: None,
+    monkeypatch: pytest.MonkeyPatch,
+    shared_audit_folder: str,
+) -> None:
+    """Keep the trail of tests out of the project's folder."""
+    from {{ cookiecutter.project_slug }}.core.config import ENV_PREFIX
+
+    monkeypatch.setenv(f"{ENV_PREFIX}AUDIT__PATH", shared_audit_folder)
+
+
+# jinja: endif
 @pytest.fixture
 def settings() -> Settings:
     """Settings of a test: the defaults, with a rate limit that no test meets by accident."""

@@ -16,6 +16,9 @@ import typer
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
+# jinja: if cookiecutter.include_audit_logging
+from .audit.commands import audit_app
+# jinja: endif
 from .commands import app as project_commands
 from .core.app import DISTRIBUTION, check_settings, service_version
 # jinja: if cookiecutter.include_caching
@@ -33,6 +36,9 @@ app = typer.Typer(
 )
 config_app = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
+# jinja: if cookiecutter.include_audit_logging
+app.add_typer(audit_app, name="audit")
+# jinja: endif
 app.add_typer(project_commands)
 
 

@@ -289,7 +289,7 @@ class HttpClient:
                 delay = self._retry_delay(request, call, host, error)
                 if delay is None:
                     raise explained(error) from cause_of(error)
-            except BaseException as error:
+            except BaseException as error:  # cancelled calls are counted too, and raised on
                 timed_out = isinstance(error, DeadlineExceededError)
                 if timed_out or time.monotonic() >= call.deadline:
                     host.failed()

@@ -164,7 +164,7 @@ class AsyncioStream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
             await self.aclose()
             message = f"TLS with {server_hostname}: {error or type(error).__name__}"
             raise httpcore2.ConnectError(message) from error
-        except BaseException:
+        except BaseException:  # a cancelled handshake leaves no open socket either
             await self.aclose()
             raise
         if secured is None:

@@ -16,6 +16,9 @@ from fastapi.telemetry import TelemetryConfig
 
 from ..api.health import HealthCheck, install_health
 from ..api.problems import problem_responses
+# jinja: if cookiecutter.include_audit_logging
+from ..audit.installation import audit_check, audit_lifespan, record_refusals
+# jinja: endif
 from ..middleware.security import KeyFunction, add_security_middleware
 from ..middleware.stack import LeanFastAPI
 from ..utils.logging import flush, get_logger, setup_logging
@@ -90,6 +93,9 @@ def build_app(
         settings.include_timestamp,
         redact_keys=settings.log_redact_keys,
     )
+    # jinja: if cookiecutter.include_audit_logging
+    lifespans = (audit_lifespan(settings, service_version), *lifespans)
+    # jinja: endif
     tracer = _start_sentry(settings)
     # jinja: if cookiecutter.include_caching
     cache = build_cache(settings)
@@ -111,6 +117,10 @@ def build_app(
     app.state.cache = cache
     # jinja: endif
     install_error_handlers(app)
+    # jinja: if cookiecutter.include_audit_logging
+    record_refusals(app)
+    checks = (audit_check(app), *checks)
+    # jinja: endif
     install_health(app, settings, checks=checks)
     # jinja: if cookiecutter.include_database
     install_database(app)

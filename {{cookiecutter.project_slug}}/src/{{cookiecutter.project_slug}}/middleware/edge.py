@@ -238,8 +238,7 @@ class SecurityEdge:
                 await self.app(scope, receive, forward)
             else:
                 await answer(refusal)
-        except Exception as error:
-            # The edge: whatever nobody handled is logged and answered here.
+        except Exception as error:  # the edge: what nobody handled is logged and answered here
             if not (closed or isinstance(error, ClientDisconnect)):
                 if not policies.context:
                     raise
@@ -352,8 +351,7 @@ class SecurityEdge:
                 await self.app(scope, receive, send)
             else:
                 await send({"type": "websocket.close", "code": 1008, "reason": refusal.detail})
-        except Exception as error:
-            # The edge: logged here; the server closes the connection.
+        except Exception as error:  # the edge: logged here, and the server closes the connection
             if policies.context:
                 self._failure(scope, error)
             raise

@@ -1,0 +1,83 @@
+# Managed by Slipway: updates overwrite this file. To extend the service see AGENTS.md.
+"""The audit log for endpoints: `async def ship(order_id: UUID, audit: Audit) -> ...`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from fastapi import Depends, Request
+
+from .actions import Action
+from .events import Actor, AuditEvent, Outcome, Target
+from .log import AuditLog
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+
+class RequestAudit:
+    """An audit log that knows the request: who calls, from which address.
+
+    Whatever authenticates callers puts an `Actor` on `request.state.actor`; without one the
+    actor is anonymous. The request's and the trace's id are on every event anyway.
+    """
+
+    def __init__(self, log: AuditLog, request: Request) -> None:
+        self.log = log
+        self._request = request
+
+    @property
+    def actor(self) -> Actor:
+        """Who calls."""
+        known = getattr(self._request.state, "actor", None)
+        actor = known if isinstance(known, Actor) else Actor("anonymous")
+        if actor.address is None and self._request.client is not None:
+            return replace(actor, address=self._request.client.host)
+        return actor
+
+    async def record(
+        self,
+        action: str | Action,
+        *,
+        target: Target | str,
+        outcome: Outcome | Literal["success", "failure", "denied"] = Outcome.SUCCESS,
+        reason: str | None = None,
+        actor: Actor | None = None,
+        before: Mapping[str, Any] | BaseModel | None = None,
+        after: Mapping[str, Any] | BaseModel | None = None,
+        subjects: Sequence[str] = (),
+        data: Mapping[str, Any] | BaseModel | None = None,
+        idempotency_key: str = "",
+    ) -> AuditEvent:
+        """Record an event of this request; see `AuditLog.record`."""
+        return await self.log.record(
+            action,
+            target=target,
+            outcome=outcome,
+            reason=reason,
+            actor=actor or self.actor,
+            before=before,
+            after=after,
+            subjects=subjects,
+            data=data,
+            idempotency_key=idempotency_key,
+        )
+
+
+async def get_audit(request: Request) -> RequestAudit:
+    """Return the audit log for a request.
+
+    Raises:
+        RuntimeError: When the application was not started.
+    """
+    log = getattr(request.app.state, "audit", None)
+    if not isinstance(log, AuditLog):
+        msg = "the application has no audit log: it was not started, or not made by build_app"
+        raise RuntimeError(msg)  # noqa: TRY004  # nobody passed a wrong type
+    return RequestAudit(log, request)
+
+
+Audit = Annotated[RequestAudit, Depends(get_audit)]
+"""The audit log, for a parameter of an endpoint."""

@@ -1,0 +1,250 @@
+# Managed by Slipway: updates overwrite this file. To extend the service see AGENTS.md.
+"""The audit log: record an event, and know that it is kept."""
+
+from __future__ import annotations
+
+import hmac
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from ..utils.context import current_request
+from ..utils.logging import get_logger
+from .actions import ACTIONS, Action, ActionRegistry
+from .canonical import canonical
+from .checkpoint import NoteSigner, NoteVerifier
+from .errors import InvalidEventError, UnregisteredActionError
+from .events import (
+    SYSTEM,
+    Actor,
+    AuditEvent,
+    Outcome,
+    Retention,
+    Target,
+    event_id_from,
+    new_event_id,
+    timestamp,
+    utc_now,
+)
+from .keys import MasterKey, SubjectKeys, development_secrets
+from .records import RecordCodec
+from .sealer import Sealer
+from .store import FILE, KEYS, Inbox
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from ..core.config import AuditSettings
+
+    Values = Mapping[str, Any] | BaseModel
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class AuditSecrets:
+    """The keys that a trail is kept with.
+
+    Attributes:
+        signer: Signs checkpoints.
+        master: Wraps subject keys and authenticates events that wait to be sealed.
+        verifier: Knows this log's key and the ones it had before.
+    """
+
+    signer: NoteSigner
+    master: MasterKey
+    verifier: NoteVerifier
+
+    @classmethod
+    def of(cls, settings: AuditSettings) -> AuditSecrets:
+        """Return the keys that the settings name; without any, keys for development.
+
+        Raises:
+            AuditKeyError: When a key is malformed.
+        """
+        signing = settings.signing_key.get_secret_value() if settings.signing_key else ""
+        master = settings.master_key.get_secret_value() if settings.master_key else ""
+        if not (signing and master):
+            made = development_secrets(settings.path, settings.origin)
+            signing, master = signing or made[0], master or made[1]
+        signer = NoteSigner.parse(signing)
+        trusted = (signer.verification_key, *settings.trusted_keys)
+        return cls(signer, MasterKey.parse(master), NoteVerifier(trusted))
+
+
+class AuditLog:
+    """Records events in the trail's own file, and seals them in the background.
+
+    Open it with `AuditLog.open`; close it to store and seal what waits.
+
+    Attributes:
+        settings: The settings it was opened with.
+        secrets: Its keys.
+        keys: The keys of subjects.
+        codec: Turns events into records and back.
+    """
+
+    def __init__(
+        self,
+        settings: AuditSettings,
+        *,
+        strict: bool = True,
+        actions: ActionRegistry = ACTIONS,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        """Open the trail; `strict` makes an event that does not fit an error.
+
+        Raises:
+            sqlite3.Error: When the trail can't be written.
+            AuditKeyError: When a key is malformed, or is not the trail's.
+        """
+        self.settings = settings
+        self._strict = strict
+        self._actions = actions
+        self._clock = clock
+        self.secrets = AuditSecrets.of(settings)
+        self.keys = SubjectKeys(settings.path / KEYS, self.secrets.master)
+        days = {Retention(name): count for name, count in settings.retention_days.items()}
+        self.codec = RecordCodec(actions, self.keys, self.secrets.master, days)
+        self._stored = threading.Event()
+        writing = threading.Lock()
+        self.sealer = Sealer(
+            self.file, self.secrets.signer, self.secrets.master, writing=writing, clock=clock
+        )
+        self._inbox = Inbox(
+            self.file,
+            self.codec,
+            writing=writing,
+            stored=self._stored,
+            max_batch=settings.max_batch,
+            max_pending=settings.max_pending,
+        )
+
+    @property
+    def file(self) -> Path:
+        """The trail's file."""
+        return self.settings.path / FILE
+
+    def start_sealing(self) -> None:
+        """Seal in the background from now on."""
+        self.sealer.start(self.settings.seal_interval_s, self._stored)
+
+    @property
+    def problem(self) -> str:
+        """Why events are not stored or not sealed at the moment; empty when all is well."""
+        return self.sealer.last_error if self._inbox.is_alive else "the writer has stopped"
+
+    def close(self) -> None:
+        """Store and seal what waits, and close the files."""
+        self._inbox.close()
+        self.sealer.close(self._stored)
+        self.keys.close()
+
+    async def record(
+        self,
+        action: str | Action,
+        *,
+        target: Target | str,
+        outcome: Outcome | Literal["success", "failure", "denied"] = Outcome.SUCCESS,
+        reason: str | None = None,
+        actor: Actor | None = None,
+        before: Values | None = None,
+        after: Values | None = None,
+        subjects: Sequence[str] = (),
+        data: Values | None = None,
+        idempotency_key: str = "",
+    ) -> AuditEvent:
+        """Record an event and return it once it is on the disk.
+
+        Args:
+            action: A registered action, or its name.
+            target: What was acted on, or `kind:id`.
+            outcome: How it ended.
+            reason: Why, in words.
+            actor: Who did it; this service itself by default.
+            before: The fields that changed, as they were.
+            after: The same, as they are now.
+            subjects: The ids of the people it is about, as an actor's id names them. By default
+                the actor, when that is a person.
+            data: What else the action's schema has.
+            idempotency_key: A second event of this action with this key is not stored again.
+
+        Raises:
+            UnregisteredActionError: When nobody registered the action (not in production).
+            InvalidEventError: When it does not fit the action's schema (not in production).
+            AuditConflictError: When another event has the idempotency key.
+            AuditUnavailableError: When it could not be stored. Undo what it tells of.
+        """
+        name = action.name if isinstance(action, Action) else action
+        event = self._draft(name, target, outcome, actor)
+        event = self._checked(event, {"data": data or {}, "before": before, "after": after})
+        event = replace(event, reason=reason, subjects=tuple(subjects))
+        if idempotency_key:
+            event = self._idempotent(event, idempotency_key)
+        await self._inbox.add(event)
+        return event
+
+    def _draft(
+        self, action: str, target: Target | str, outcome: str, actor: Actor | None
+    ) -> AuditEvent:
+        request = current_request.get()
+        return AuditEvent(
+            id=new_event_id(),
+            time=self._clock(),
+            action=action,
+            actor=actor or SYSTEM,
+            target=Target.parse(target),
+            outcome=Outcome(outcome),
+            request_id=request.request_id if request else "",
+            trace_id=request.trace_id if request else "",
+        )
+
+    def _checked(self, event: AuditEvent, values: Mapping[str, Values | None]) -> AuditEvent:
+        """Put the values into an event, as plain JSON that fits the action's schema."""
+        try:
+            action = self._actions.get(event.action)
+            parts = {
+                part: None if value is None else action.check(part, value)
+                for part, value in values.items()
+            }
+        except (UnregisteredActionError, InvalidEventError) as error:
+            if self._strict:
+                raise
+            # Kept all the same: the free schema takes anything, and each field gets encrypted.
+            log.exception("audit_event_nonconforming", action=event.action)
+            free = Action(event.action, "", state=None)
+            parts = {
+                part: None if value is None else free.check("before", value)
+                for part, value in values.items()
+            }
+            invalid = isinstance(error, InvalidEventError)
+            event = replace(event, conformance="invalid" if invalid else "unregistered")
+        else:
+            event = replace(event, data_class=action.data_class, retention=action.retention)
+        return replace(
+            event, data=parts["data"] or {}, before=parts["before"], after=parts["after"]
+        )
+
+    def _idempotent(self, event: AuditEvent, key: str) -> AuditEvent:
+        """Give an event the id that its idempotency key makes, and a mark of what it says."""
+        content = {
+            "action": event.action,
+            "outcome": event.outcome.value,
+            "target": str(event.target),
+            "reason": event.reason,
+            "data": event.data,
+            "before": event.before,
+            "after": event.after,
+            "subjects": list(event.subjects),
+        }
+        secret = self.secrets.master.naming
+        digest = hmac.digest(secret, canonical(["event", event.action, key]), "sha256")
+        mark = hmac.digest(secret, canonical(["content", content]), "sha256")
+        return replace(event, id=event_id_from(digest), fingerprint=mark.hex()[:32])
+
+    def now(self) -> str:
+        """Return the time of the log's clock (RFC 3339)."""
+        return timestamp(self._clock())
