@@ -6,50 +6,29 @@ variable starts with the prefix of the project; a double underscore goes into a 
 `PREFIX_SECURITY__ALLOWED_HOSTS=api.example.com,www.example.com`.
 """
 
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import Field, SecretStr
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
     NestedSecretsSettingsSource,
-    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
+
+# jinja: if cookiecutter.include_database
+from .database_settings import DatabaseSettings
+# jinja: endif
+from .sections import CommaList, Section
 
 ENV_PREFIX = "{{ cookiecutter.__env_prefix }}"
 
 Environment = Literal["development", "test", "staging", "production"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
-
-
-def _split(value: object) -> object:
-    """Split a comma-separated string; a JSON list is accepted too (pydantic-settings#732)."""
-    if not isinstance(value, str):
-        return value
-    if value.lstrip().startswith("["):
-        try:
-            return tuple(json.loads(value))
-        except ValueError:
-            message = "write a comma-separated list (a,b,c) or a JSON list of strings"
-            raise ValueError(message) from None
-    return tuple(part for part in (item.strip() for item in value.split(",")) if part)
-
-
-CommaList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
-"""A tuple of strings, written `a,b,c` in the environment."""
-
-
-class Section(BaseModel):
-    """A group of settings; a misspelt variable inside it is an error, not a silent default."""
-
-    # Built once, as a part of the project's settings, instead of here and in each class above.
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class ServerSettings(Section):
@@ -196,85 +175,6 @@ class HttpClientSettings(Section):
     )
 
 
-# jinja: if cookiecutter.include_database
-_WELL_KNOWN_PASSWORDS = frozenset(
-    ("admin", "changeme", "development", "example", "password", "postgres", "secret")
-)
-
-
-def _check_database_url(url: object) -> object:
-    """Refuse what no engine here can open, without repeating it: it can hold a password."""
-    plain = url.get_secret_value() if isinstance(url, SecretStr) else str(url)
-    scheme, _, rest = plain.partition("://")
-    if scheme in {"sqlite", "sqlite+aiosqlite"}:
-        path = rest.partition("?")[0].removeprefix("/")
-        if not path or path.startswith((":memory:", "file:")):
-            message = "write sqlite:///folder/file.db, or sqlite:////folder/file.db from the root"
-            raise ValueError(message)
-    elif scheme == "postgres":
-        return f"postgresql://{rest}"
-    elif scheme not in {"postgresql", "postgresql+psycopg"}:
-        message = "write sqlite:///folder/file.db or postgresql://user:password@host:5432/name"
-        raise ValueError(message)
-    return url
-
-
-class DatabaseSettings(Section):
-    """Where data is kept: SQLite in a file, or PostgreSQL."""
-
-    url: Annotated[SecretStr, BeforeValidator(_check_database_url)] = Field(
-        default=SecretStr("sqlite:///data/{{ cookiecutter.project_slug }}.db"),
-        description="sqlite:///folder/file.db or postgresql://user:password@host:5432/name.",
-    )
-    migrations: Literal["require", "warn"] = Field(
-        default="require",
-        description="What start-up does when the database is not at this release's migrations.",
-    )
-    pool_size: int = Field(
-        default=5, ge=1, description="Connections kept open per process; on SQLite, to read."
-    )
-    max_overflow: int = Field(
-        default=5, ge=0, description="Connections more that may be open for a while."
-    )
-    pool_timeout_s: float = Field(
-        default=5.0, gt=0, description="Seconds to wait for a free connection; then 503."
-    )
-    pool_recycle_s: int = Field(
-        default=1_800, ge=-1, description="Seconds after which a connection is made anew."
-    )
-    pool_pre_ping: bool = Field(
-        default=True, description="Test a connection before its use, so that a restart shows less."
-    )
-    connect_timeout_s: float = Field(
-        default=3.0, gt=0, description="Seconds to connect to PostgreSQL, rounded up, at least 2."
-    )
-    statement_timeout_s: float = Field(
-        default=10.0, ge=0, description="Seconds that one statement may take; 0 for no limit."
-    )
-    busy_timeout_s: float = Field(
-        default=5.0, ge=0, description="Seconds that SQLite waits for another process's lock."
-    )
-
-    def insecure(self) -> Iterator[tuple[str, bool, str, str]]:
-        """Yield rules for production, as `PlatformSettings` does."""
-        scheme, _, rest = self.url.get_secret_value().partition("://")
-        is_file = scheme.startswith("sqlite")
-        password = rest.rpartition("@")[0].partition(":")[2]
-        yield (
-            "DATABASE__URL",
-            is_file and not rest.startswith("//"),
-            "where the file is depends on the folder that the service is started in",
-            "Write the whole path, with four slashes: sqlite:////var/lib/service/data.db.",
-        )
-        yield (
-            "DATABASE__URL",
-            not is_file and password in _WELL_KNOWN_PASSWORDS,
-            "the password is one that everybody knows",
-            "Give the database's user a password of its own.",
-        )
-
-
-# jinja: endif
 class HealthSettings(Section):
     """How the readiness probe behaves."""
 
