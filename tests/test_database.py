@@ -199,7 +199,7 @@ import asyncio, sys
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Mapped, mapped_column
-from PACKAGE.core.config import DatabaseSettings
+from PACKAGE.core.database_settings import DatabaseSettings
 from PACKAGE.core.database import Base, Database, DatabaseUnavailableError
 from PACKAGE.core.repository import Repository
 

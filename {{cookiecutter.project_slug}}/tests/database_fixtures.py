@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 def _upgrade(url: str) -> str:
     """Bring a database to head and return its URL."""
-    from {{ cookiecutter.project_slug }}.core.config import DatabaseSettings
+    from {{ cookiecutter.project_slug }}.core.database_settings import (
+        DatabaseSettings,
+    )
     from {{ cookiecutter.project_slug }}.core.migrations import Migrations
 
     asyncio.run(Migrations(DatabaseSettings.model_validate({"url": url})).upgrade())
@@ -66,8 +68,10 @@ def configured_database(
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
     """The database of the tests; what is committed in it stays, so undo it."""
-    from {{ cookiecutter.project_slug }}.core.config import DatabaseSettings
     from {{ cookiecutter.project_slug }}.core.database import Database
+    from {{ cookiecutter.project_slug }}.core.database_settings import (
+        DatabaseSettings,
+    )
 
     database = Database(DatabaseSettings.model_validate({"url": database_url}))
     yield database

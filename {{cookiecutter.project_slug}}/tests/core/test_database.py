@@ -17,16 +17,16 @@ from sqlalchemy import Column, Dialect, MetaData, Table, select, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from {{ cookiecutter.project_slug }}.core.config import (
-    DatabaseSettings,
-    PlatformSettings,
-)
+from {{ cookiecutter.project_slug }}.core.config import PlatformSettings
 from {{ cookiecutter.project_slug }}.core.database import (
     Database,
     DatabaseUnavailableError,
     DbSession,
     ReadSession,
     UtcDateTime,
+)
+from {{ cookiecutter.project_slug }}.core.database_settings import (
+    DatabaseSettings,
 )
 
 pytestmark = pytest.mark.anyio

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from sqlalchemy import inspect, text
 
-from {{ cookiecutter.project_slug }}.core.config import DatabaseSettings
 from {{ cookiecutter.project_slug }}.core.database import Base, Database
+from {{ cookiecutter.project_slug }}.core.database_settings import (
+    DatabaseSettings,
+)
 from {{ cookiecutter.project_slug }}.core.migrations import (
     MigrationError,
     Migrations,

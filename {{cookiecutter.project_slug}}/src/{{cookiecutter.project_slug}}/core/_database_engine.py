@@ -19,7 +19,7 @@ from sqlalchemy import URL, Connection, event, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
-from .config import DatabaseSettings
+from .database_settings import DatabaseSettings
 
 _OPCODES_BETWEEN_LOOKS = 10_000
 """How often SQLite asks whether a statement is out of time: about each 0.1 ms."""

@@ -27,7 +27,7 @@ from sqlalchemy.types import TypeDecorator
 
 from ..utils.logging import get_logger
 from ._database_engine import make_engines, sqlite_path
-from .config import DatabaseSettings
+from .database_settings import DatabaseSettings
 from .errors import ServiceError
 
 if TYPE_CHECKING:

@@ -29,8 +29,8 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ._database_engine import make_migration_engine, sqlite_path
-from .config import DatabaseSettings
 from .database import Base, Database, unavailable
+from .database_settings import DatabaseSettings
 
 if TYPE_CHECKING:
     from alembic.script import Script
