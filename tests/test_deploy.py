@@ -219,9 +219,7 @@ def test_every_variable_that_deployment_sets_exists(default_project: Path, run_i
     assert {n for n in unknown if not n[1].endswith("__")} == set()
 
 
-def test_compose_with_a_database_migrates_before_it_serves(
-    render: Renderer, run_in: RunIn
-) -> None:
+def test_compose_with_a_database_migrates_before_it_serves(render: Renderer, run_in: RunIn) -> None:
     project = render("cookiecutter", include_database=True)
     test_compose_file_is_valid(project, run_in)
     services = read_yaml(project / "deploy/compose.yaml")["services"]
