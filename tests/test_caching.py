@@ -320,7 +320,15 @@ asyncio.run(main())
     counted = json.loads(command("stats", "--json"))
     expected = {"hits": 1, "misses": 1, "loads": 0, "stored": 1, "refused": 0}
     assert counted == {"errors": 0, "namespaces": {"numbers:1": expected, "words:1": expected}}
-    assert "50.0%" in command("stats")
+    assert command("stats").splitlines()[1].split() == [
+        "numbers:1",
+        "1",
+        "1",
+        "0",
+        "1",
+        "0",
+        "50.0",
+    ]
     assert command("clear", "numbers", "--yes") == "Forgot namespace numbers.\n"
     assert "Forget everything" in command("clear", stdin="y\n")
     assert json.loads(command("stats", "--json")) == {"errors": 0, "namespaces": {}}
@@ -339,6 +347,18 @@ def test_compose_starts_a_server_and_names_it_to_the_service(project: Path, run_
     url = services["app"]["environment"][f"{prefix_of(project)}CACHE__URL"]
     assert url == "valkey://valkey:6379/1"
     assert services["valkey"]["read_only"]
+
+
+def test_importing_a_service_with_a_cache_imports_no_client_of_a_server(
+    project: Path, run_in: RunIn
+) -> None:
+    script = f"import sys, {slug_of(project)}.main; print(sorted({{'redis', 'typer'}} & set(sys.modules)))"
+    assert (
+        run_in(
+            project, *with_url(project, "valkey://cache.example"), rendered_python(), "-c", script
+        ).stdout
+        == "[]\n"
+    )
 
 
 def test_a_port_nobody_listens_on_is_an_error_of_the_command_alone(
