@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.metadata
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.telemetry import TelemetryConfig
@@ -24,7 +24,9 @@ from .cache import CacheClient
 # jinja: endif
 from .config import PlatformSettings
 from .errors import install_error_handlers
-from .sentry import SentryTracer, close_sentry, init_sentry
+
+if TYPE_CHECKING:
+    from .sentry import SentryTracer
 
 DISTRIBUTION = "{{ cookiecutter.__dist_name }}"
 AppLifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
@@ -82,6 +84,7 @@ def build_app(
         settings.include_timestamp,
         redact_keys=settings.log_redact_keys,
     )
+    tracer = _start_sentry(settings)
     # jinja: if cookiecutter.include_caching
     cache = build_cache(settings)
     lifespans = [cache.lifespan, *lifespans]
@@ -94,7 +97,7 @@ def build_app(
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json" if settings.docs_enabled else None,
-        lifespan=_lifespan(lifespans),
+        lifespan=_lifespan(lifespans, tracer),
         responses=problem_responses(),
     )
     app.state.settings = settings
@@ -110,7 +113,7 @@ def build_app(
         install_docs(app)
     for router in routers:
         app.include_router(router)
-    _add_middleware(app, settings, rate_limit_key, _start_sentry(settings))
+    _add_middleware(app, settings, rate_limit_key, tracer)
     return app
 
 
@@ -188,8 +191,13 @@ def _add_middleware(
 def _start_sentry(settings: PlatformSettings) -> SentryTracer | None:
     """Switch error tracking on when there is a DSN."""
     sentry = settings.sentry
+    dsn = sentry.dsn.get_secret_value() if sentry.dsn else None
+    if not dsn:
+        return None
+    from .sentry import SentryTracer, init_sentry  # noqa: PLC0415  # most processes have no DSN
+
     on = init_sentry(
-        dsn=sentry.dsn.get_secret_value() if sentry.dsn else None,
+        dsn=dsn,
         environment=settings.environment,
         release=sentry.release,
         traces_sample_rate=sentry.traces_sample_rate,
@@ -199,7 +207,7 @@ def _start_sentry(settings: PlatformSettings) -> SentryTracer | None:
     return SentryTracer() if on else None
 
 
-def _lifespan(lifespans: Sequence[AppLifespan]) -> AppLifespan:
+def _lifespan(lifespans: Sequence[AppLifespan], tracer: SentryTracer | None) -> AppLifespan:
     """Return one lifespan that opens and closes everything in order."""
     log = get_logger(__name__)
 
@@ -216,7 +224,8 @@ def _lifespan(lifespans: Sequence[AppLifespan]) -> AppLifespan:
             finally:
                 app.state.health.mark_stopping()
         log.info("service_stopped")
-        close_sentry()
+        if tracer is not None:
+            tracer.close()
         flush()
 
     return lifespan
