@@ -162,6 +162,31 @@ def probe_include_financial(project: Path, value: bool) -> None:  # an answer
     shows("EUR 1000.00 ['EUR 333.34', 'EUR 333.33', 'EUR 333.33']", shown.strip())
 
 
+def probe_include_caching(project: Path, value: bool) -> None:  # an answer
+    slug = slug_of(project)
+    shows(value, (project / f"src/{slug}/core/cache").is_dir())
+    script = f"""
+import asyncio
+from {slug}.core.cache import Namespace
+from {slug}.main import app
+loads = []
+async def load():
+    loads.append(1)
+    await asyncio.sleep(0)
+    return 7
+async def main():
+    numbers = Namespace("numbers", int)
+    cache = app.state.cache
+    asked = (cache.get_or_set(numbers, "k", load) for _ in range(20))
+    print(sum(await asyncio.gather(*asked)), await cache.get(numbers, "k"), len(loads))
+asyncio.run(main())
+"""
+    shows("140 7 1", run_in(project, "python", "-c", script).stdout.strip())
+    assert "clear" in run_in(project, "python", "-m", slug, "cache", "--help").stdout
+    valkey = yaml.safe_load((project / "deploy/compose.yaml").read_text("utf-8"))["services"]
+    assert "profiles" not in valkey["valkey"], "compose starts it only when asked"
+
+
 PROBES: dict[str, Callable[[Path, Any], None]] = {
     name.removeprefix("probe_"): value
     for name, value in list(globals().items())

@@ -26,6 +26,9 @@ from ..utils.logging import flush, get_logger, setup_logging
 from .cache import CacheClient
 # jinja: endif
 from .config import PlatformSettings
+# jinja: if cookiecutter.include_database
+from .database import database_lifespan, install_database
+# jinja: endif
 from .errors import install_error_handlers
 
 if TYPE_CHECKING:
@@ -81,27 +84,26 @@ def build_app(
         InsecureSettingsError: When a production service would start insecurely.
     """
     settings.require_secure()
-    parts = [*lifespans]
-    # jinja: if cookiecutter.include_database
-    from .database import database_lifespan, install_database  # noqa: PLC0415  # toggled
-
-    parts.insert(0, database_lifespan)
-    # jinja: endif
     setup_logging(
         settings.log_level,
         settings.json_logs,
         settings.include_timestamp,
         redact_keys=settings.log_redact_keys,
     )
-    # jinja: if cookiecutter.include_audit_logging
-    lifespans = (audit_lifespan(settings, service_version), *lifespans)
-    # jinja: endif
     tracer = _start_sentry(settings)
+    parts, probes = [*lifespans], [*checks]
+    # jinja: if cookiecutter.include_audit_logging
+    parts.insert(0, audit_lifespan(settings, service_version))
+    # jinja: endif
     # jinja: if cookiecutter.include_caching
     cache = build_cache(settings)
     parts.insert(0, cache.lifespan)
     if cache.shared:
-        checks = [*checks, HealthCheck("cache", cache.is_up, critical=False)]
+        probes.append(HealthCheck("cache", cache.is_up, critical=False))
+    # jinja: endif
+    # jinja: if cookiecutter.include_database
+    # The first to open and the last to close: others keep what they have in it.
+    parts.insert(0, database_lifespan)
     # jinja: endif
     app = _Service(
         title=settings.app_name,
@@ -119,9 +121,9 @@ def build_app(
     install_error_handlers(app)
     # jinja: if cookiecutter.include_audit_logging
     record_refusals(app)
-    checks = (audit_check(app), *checks)
+    probes.append(audit_check(app))
     # jinja: endif
-    install_health(app, settings, checks=checks)
+    install_health(app, settings, checks=probes)
     # jinja: if cookiecutter.include_database
     install_database(app)
     # jinja: endif

@@ -49,7 +49,7 @@ def cache_commands(load_settings: Callable[[], PlatformSettings]) -> typer.Typer
         for name, counts in sorted(namespaces.items()):
             ratio = NamespaceStats(**counts).hit_ratio
             cells = "".join(f"{count:>10,}" for count in counts.values())
-            typer.echo(f"{name:24}{cells}{ratio:>10.1%}")
+            typer.echo(f"{name:24}{cells}{ratio * 100:>10.1f}")
         typer.echo(f"operations that failed: {reported.get('errors', 0):,}")
 
     @app.command()

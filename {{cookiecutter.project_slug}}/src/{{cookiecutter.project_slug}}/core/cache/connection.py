@@ -232,6 +232,9 @@ class Connection:
             async with asyncio.timeout(self._timeout_s):
                 await client.ping()
                 await self._restore(client)
+        except asyncio.CancelledError:
+            await _close(client)
+            raise
         except Exception as error:  # noqa: BLE001  # the edge: it is still down, for whatever reason
             await _close(client)
             await self._mark_down(error)
