@@ -170,7 +170,8 @@ class AuditLog:
             subjects: The ids of the people it is about, as an actor's id names them. By default
                 the actor, when that is a person.
             data: What else the action's schema has.
-            idempotency_key: A second event of this action with this key is not stored again.
+            idempotency_key: A second event of this action with this key is not stored again; the
+                first one is returned.
 
         Raises:
             UnregisteredActionError: When nobody registered the action (not in production).
@@ -184,8 +185,7 @@ class AuditLog:
         event = replace(event, reason=reason, subjects=tuple(subjects))
         if idempotency_key:
             event = self._idempotent(event, idempotency_key)
-        await self._inbox.add(event)
-        return event
+        return await self._inbox.add(event)
 
     def _draft(
         self, action: str, target: Target | str, outcome: str, actor: Actor | None

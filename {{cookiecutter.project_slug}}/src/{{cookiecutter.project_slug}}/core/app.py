@@ -16,6 +16,9 @@ from fastapi.telemetry import TelemetryConfig
 
 from ..api.health import HealthCheck, install_health
 from ..api.problems import problem_responses
+# jinja: if cookiecutter.include_audit_logging and cookiecutter.include_financial
+from ..audit.financial import financial_lifespan
+# jinja: endif
 # jinja: if cookiecutter.include_audit_logging
 from ..audit.installation import audit_check, audit_lifespan, record_refusals
 # jinja: endif
@@ -84,6 +87,9 @@ def build_app(
         settings.include_timestamp,
         redact_keys=settings.log_redact_keys,
     )
+    # jinja: if cookiecutter.include_audit_logging and cookiecutter.include_financial
+    lifespans = (financial_lifespan, *lifespans)
+    # jinja: endif
     # jinja: if cookiecutter.include_audit_logging
     lifespans = (audit_lifespan(settings, service_version), *lifespans)
     # jinja: endif
