@@ -18,6 +18,7 @@ from ..api.health import HealthCheck, install_health
 from ..api.problems import problem_responses
 # jinja: if cookiecutter.include_audit_logging
 from ..audit.installation import audit_check, audit_lifespan, record_refusals
+from ..audit.log import check_audit_settings
 # jinja: endif
 from ..middleware.security import KeyFunction, add_security_middleware
 from ..middleware.stack import LeanFastAPI
@@ -121,6 +122,9 @@ def check_settings(settings: PlatformSettings) -> None:
     """
     from ..clients.ssrf import AddressPolicy  # noqa: PLC0415  # imports the HTTP library
 
+    # jinja: if cookiecutter.include_audit_logging
+    check_audit_settings(settings.audit)
+    # jinja: endif
     AddressPolicy(settings.http_client.allowed_internal_hosts)
     _add_middleware(FastAPI(), settings, None, None)
 
