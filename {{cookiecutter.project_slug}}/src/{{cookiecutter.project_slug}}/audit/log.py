@@ -26,7 +26,6 @@ from .events import (
     Target,
     event_id_from,
     new_event_id,
-    timestamp,
     utc_now,
 )
 from .keys import MasterKey, SubjectKeys, development_secrets
@@ -65,20 +64,48 @@ class AuditSecrets:
         Raises:
             AuditKeyError: When a key is malformed.
         """
-        signing = settings.signing_key.get_secret_value() if settings.signing_key else ""
-        master = settings.master_key.get_secret_value() if settings.master_key else ""
+        signing, master = _given(settings)
         if not (signing and master):
             made = development_secrets(settings.path, settings.origin)
             signing, master = signing or made[0], master or made[1]
+        return cls.parse(settings, signing, master)
+
+    @classmethod
+    def parse(cls, settings: AuditSettings, signing: str, master: str) -> AuditSecrets:
+        """Return keys from their texts.
+
+        Raises:
+            AuditKeyError: When one is malformed, or signs for another log.
+        """
         signer = NoteSigner.parse(signing)
+        if signer.name != settings.origin:
+            raise AuditKeyError(f"the signing key is that of {signer.name}, not {settings.origin}")
         trusted = (signer.verification_key, *settings.trusted_keys)
         return cls(signer, MasterKey.parse(master), NoteVerifier(trusted))
+
+
+def _given(settings: AuditSettings) -> tuple[str, str]:
+    return (
+        settings.signing_key.get_secret_value() if settings.signing_key else "",
+        settings.master_key.get_secret_value() if settings.master_key else "",
+    )
+
+
+def check_audit_settings(settings: AuditSettings) -> None:
+    """Read the keys that the settings hold, without opening anything.
+
+    Raises:
+        AuditKeyError: When one is malformed, or signs for another log.
+    """
+    signing, master = _given(settings)
+    if signing and master:
+        AuditSecrets.parse(settings, signing, master)
 
 
 class AuditLog:
     """Records events in the trail's own file, and seals them in the background.
 
-    Open it with `AuditLog.open`; close it to store and seal what waits.
+    Close it to store and seal what waits.
 
     Attributes:
         settings: The settings it was opened with.
@@ -244,7 +271,3 @@ class AuditLog:
         digest = hmac.digest(secret, canonical(["event", event.action, key]), "sha256")
         mark = hmac.digest(secret, canonical(["content", content]), "sha256")
         return replace(event, id=event_id_from(digest), fingerprint=mark.hex()[:32])
-
-    def now(self) -> str:
-        """Return the time of the log's clock (RFC 3339)."""
-        return timestamp(self._clock())

@@ -21,6 +21,7 @@ from ..audit.financial import financial_lifespan
 # jinja: endif
 # jinja: if cookiecutter.include_audit_logging
 from ..audit.installation import audit_check, audit_lifespan, record_refusals
+from ..audit.log import check_audit_settings
 # jinja: endif
 from ..middleware.security import KeyFunction, add_security_middleware
 from ..middleware.stack import LeanFastAPI
@@ -130,6 +131,9 @@ def check_settings(settings: PlatformSettings) -> None:
     """
     from ..clients.ssrf import AddressPolicy  # noqa: PLC0415  # imports the HTTP library
 
+    # jinja: if cookiecutter.include_audit_logging
+    check_audit_settings(settings.audit)
+    # jinja: endif
     AddressPolicy(settings.http_client.allowed_internal_hosts)
     _add_middleware(FastAPI(), settings, None, None)
 
