@@ -11,9 +11,9 @@ from hashlib import sha1
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from ..utils.logging import get_logger
-from .rate_limit_quota import Outcome, Quota
-from .rate_limit_scripts import SCRIPTS, AlgorithmName, parameters
+from ...utils.logging import get_logger
+from .quota import Outcome, Quota
+from .scripts import SCRIPTS, AlgorithmName, parameters
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
