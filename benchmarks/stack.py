@@ -1,6 +1,6 @@
 """CPU per request of the whole stack against bare FastAPI, and against `BaseHTTPMiddleware`.
 
-Four servers run side by side under the same uvicorn and are loaded in turn, round by round. A
+Six servers run side by side under the same uvicorn and are loaded in turn, round by round. A
 figure is the CPU time of the server process per request, from the scheduler's own count
 (/proc/PID/task/*/schedstat, Linux only): the lower quartile of the rounds, because other work on the
 machine only ever adds to it. How fast a process is also depends on where its memory came to lie,
@@ -24,7 +24,7 @@ from rows import Row
 from services import service_python
 
 HERE = Path(__file__).parent
-VARIANTS = ("bare", "whole", "sentry", "layers")
+VARIANTS = ("bare", "whole", "sentry", "layers", "bare-routes", "whole-routes")
 CONNECTIONS = 32
 REQUESTS = 1_500
 SECONDS_OF_REQUESTS = 12_000
@@ -53,6 +53,13 @@ def measure(project: Path, *, quick: bool) -> list[Row]:
             "x",
             1.15,
             "at most 1.15",
+        ),
+        Row(
+            "whole stack / bare FastAPI, both with 30 routes",
+            _ratio(found["whole-routes"], found["bare-routes"]),
+            "x",
+            1.10,
+            "at most 1.10",
         ),
         Row(
             "same features as BaseHTTPMiddleware / whole stack",

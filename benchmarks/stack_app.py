@@ -19,16 +19,24 @@ from starlette.middleware.base import BaseHTTPMiddleware
 
 HOST, ORIGIN, RATE = "127.0.0.1", "https://app.example.com", 50_000_000
 Next = Callable[[Request], Awaitable[Response]]
-router = APIRouter()
+ROUTES = 30
 
 
-@router.get("/items/{number}")
 async def item(number: int) -> dict[str, int]:
     """Return next to nothing, so that the layers around it weigh most."""
     return {"number": number}
 
 
-def bare() -> FastAPI:
+def service(routes: int = 1) -> APIRouter:
+    """Return a router of so many routes, the last of which is called."""
+    router = APIRouter()
+    for number in range(1, routes):
+        router.add_api_route(f"/items{number}/{{number}}", item)
+    router.add_api_route("/items/{number}", item)
+    return router
+
+
+def bare(router: APIRouter) -> FastAPI:
     """FastAPI as it comes, its telemetry off."""
     off = TelemetryConfig(tracing=False, metrics=False, logs=False, operation_spans=False)
     app = FastAPI(telemetry=off)
@@ -36,7 +44,7 @@ def bare() -> FastAPI:
     return app
 
 
-def rendered(package: str, **more: Any) -> FastAPI:
+def rendered(package: str, router: APIRouter, **more: Any) -> FastAPI:
     """The service as it is rendered, in production, with every protection on."""
     build_app = importlib.import_module(f"{package}.core.app").build_app
     settings = importlib.import_module(f"{package}.settings").Settings(
@@ -52,7 +60,7 @@ def rendered(package: str, **more: Any) -> FastAPI:
 def with_sentry(package: str) -> FastAPI:
     """The same with error tracking on, which records every tenth request."""
     dsn = os.environ["BENCHMARK_DSN"]
-    return rendered(package, sentry={"dsn": dsn, "traces_sample_rate": 0.1})
+    return rendered(package, service(), sentry={"dsn": dsn, "traces_sample_rate": 0.1})
 
 
 def layered(package: str) -> FastAPI:  # noqa: C901  # eight layers, a function each
@@ -123,7 +131,7 @@ def layered(package: str) -> FastAPI:  # noqa: C901  # eight layers, a function 
             return Response(status_code=413)
         return await call_next(request)
 
-    app = bare()
+    app = bare(service())
     for layer in (limit_body, filter_query, limit_rate, check_host, add_cors, add_headers):
         app.add_middleware(BaseHTTPMiddleware, dispatch=layer)
     app.add_middleware(BaseHTTPMiddleware, dispatch=log_access)
@@ -134,8 +142,10 @@ def layered(package: str) -> FastAPI:  # noqa: C901  # eight layers, a function 
 def main(variant: str, package: str, port: int) -> None:
     """Serve one of them until the process is stopped."""
     makers: dict[str, Callable[[], FastAPI]] = {
-        "bare": bare,
-        "whole": lambda: rendered(package),
+        "bare": lambda: bare(service()),
+        "whole": lambda: rendered(package, service()),
+        "bare-routes": lambda: bare(service(ROUTES)),
+        "whole-routes": lambda: rendered(package, service(ROUTES)),
         "sentry": lambda: with_sentry(package),
         "layers": lambda: layered(package),
     }

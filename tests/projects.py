@@ -37,3 +37,11 @@ def known_settings(project: Path, run_in: RunIn) -> dict[str, str]:
     )
     known: dict[str, str] = json.loads(run_in(project, "python", "-c", code).stdout)
     return known
+
+
+def hooks(project: Path) -> list[Yaml]:
+    """Return the pre-commit hooks of a project."""
+    (repository,) = read_yaml(project / ".pre-commit-config.yaml")["repos"]
+    assert repository["repo"] == "local", "a hook from elsewhere needs a clone"
+    found: list[Yaml] = repository["hooks"]
+    return found

@@ -1,58 +1,44 @@
 """The rendered pre-commit configuration, run with pre-commit itself."""
 
-import subprocess
+import os
 from pathlib import Path
 
 import pytest
-import yaml
-from processes import RunIn, clean_environment, show
-from rendering import commit_all
-
-pytestmark = pytest.mark.slow
-
-
-def pre_commit(project: Path, run_in: RunIn, uv: str) -> subprocess.CompletedProcess[str]:
-    """Run every hook over every file, as CI does."""
-    path = f"{Path(uv).parent}:{clean_environment()['PATH']}"
-    return run_in(
-        project,
-        "pre-commit",
-        "run",
-        "--all-files",
-        check=False,
-        online=True,
-        timeout=300,
-        PATH=path,
-    )
-
-
-@pytest.fixture
-def repository(project_copy: Path, run_in: RunIn, uv: str) -> Path:
-    """Return a fresh repository of a fresh render, installed as its README says."""
-    commit_all(project_copy, "first")
-    run_in(project_copy, uv, "sync", "--quiet", online=True, timeout=300)
-    commit_all(project_copy, "the lock file of the first set-up")
-    return project_copy
-
-
-def test_hooks_pass_on_a_fresh_render_and_catch_a_mistake(
-    repository: Path, run_in: RunIn, uv: str
-) -> None:
-    done = pre_commit(repository, run_in, uv)
-    assert done.returncode == 0, show(done)
-    assert "Passed" in done.stdout, show(done)
-    assert "Skipped" not in done.stdout, f"a hook that finds no file checks nothing:{show(done)}"
-    (repository / "src/acme_orders/mistake.py").write_text("x = undefined_name\n")
-    commit_all(repository, "a mistake")
-    done = pre_commit(repository, run_in, uv)
-    assert done.returncode != 0, show(done)
-    assert "mistake.py" in done.stdout, show(done)
+from processes import RunIn
+from projects import hooks
+from rendering import git
 
 
 def test_every_hook_is_local_and_runs_through_uv(default_project: Path) -> None:
     """So that hooks need no network of their own and prek can run them too."""
-    config = yaml.safe_load((default_project / ".pre-commit-config.yaml").read_text("utf-8"))
-    assert {repository["repo"] for repository in config["repos"]} == {"local"}
-    for hook in (hook for repository in config["repos"] for hook in repository["hooks"]):
-        assert hook["language"] in {"system", "unsupported"}, hook["id"]
-        assert hook["entry"].startswith("uv "), hook["id"]
+    foreign = [h["id"] for h in hooks(default_project) if not h["entry"].startswith("uv ")]
+    assert foreign == []
+    assert {hook["language"] for hook in hooks(default_project)} == {"system"}
+
+
+@pytest.mark.slow
+def test_every_hook_passes_on_a_new_project_and_finds_a_mistake_and_a_secret(
+    project_copy: Path, run_in: RunIn, uv: str
+) -> None:
+    git(project_copy, "init", "-q", "-b", "main")
+    # Nothing but git and uv: the tools have to come from the project's own lock.
+    path = os.pathsep.join({str(Path(uv).parent), *os.defpath.split(os.pathsep)})
+    run_in(project_copy, uv, "sync", "--quiet", online=True, timeout=240, PATH=path)
+    git(project_copy, "add", "-A")
+    command = (uv, "run", "--frozen", "pre-commit", "run", "--all-files")
+    done = run_in(project_copy, *command, online=True, timeout=240, PATH=path)
+    assert "Skipped" not in done.stdout
+    assert git(project_copy, "diff", "--stat") == ""
+    (project_copy / "src/acme_orders/mistake.py").write_text("x = undefined_name\n")
+    git(project_copy, "add", "-A")
+    refused = run_in(project_copy, *command, check=False, online=True, timeout=240, PATH=path)
+    assert refused.returncode == 1
+    assert "mistake.py" in refused.stdout
+    key = "-----BEGIN RSA PRIVATE " + "KEY-----\n"
+    (project_copy / "deploy.txt").write_text(key)
+    git(project_copy, "add", "-A")
+    refused = run_in(
+        project_copy, *command, "detect-private-key", check=False, online=True, PATH=path
+    )
+    assert refused.returncode == 1
+    assert "deploy.txt" in refused.stdout

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +11,8 @@ import pytest
 from combinations import ROOT
 from dockerfile import read_stages
 from processes import RunIn
-from projects import Yaml, dist_name, read_yaml
-from rendering import Renderer, commit_all, git
+from projects import Yaml, dist_name, hooks, read_yaml
+from rendering import Renderer, commit_all
 
 ANSWERS: dict[str, dict[str, Any]] = {
     "everything": {},
@@ -244,43 +243,6 @@ def test_hooks_that_ci_skips_exist(render: Renderer, provider: str) -> None:
     project = render("cookiecutter", ci_provider=provider)
     (skipped,) = set(re.findall(r"SKIP: (\S+)", ci_text(project)))
     assert set(skipped.split(",")) <= {hook["id"] for hook in hooks(project)}
-
-
-def hooks(project: Path) -> list[Yaml]:
-    """Return the pre-commit hooks of a project."""
-    (repository,) = read_yaml(project / ".pre-commit-config.yaml")["repos"]
-    assert repository["repo"] == "local", "a hook from elsewhere needs a clone"
-    found: list[Yaml] = repository["hooks"]
-    return found
-
-
-def test_hooks_run_through_uv(default_project: Path) -> None:
-    foreign = [h["id"] for h in hooks(default_project) if not h["entry"].startswith("uv ")]
-    assert foreign == []
-    assert {hook["language"] for hook in hooks(default_project)} == {"system"}
-
-
-@pytest.mark.slow
-def test_every_hook_passes_on_a_new_project_and_refuses_a_secret(
-    project_copy: Path, run_in: RunIn, uv: str
-) -> None:
-    git(project_copy, "init", "-q", "-b", "main")
-    # Nothing but git and uv: the tools have to come from the project's own lock.
-    path = os.pathsep.join({str(Path(uv).parent), *os.defpath.split(os.pathsep)})
-    run_in(project_copy, uv, "sync", "--quiet", online=True, timeout=240, PATH=path)
-    git(project_copy, "add", "-A")
-    command = (uv, "run", "--frozen", "pre-commit", "run", "--all-files")
-    done = run_in(project_copy, *command, online=True, timeout=240, PATH=path)
-    assert "Skipped" not in done.stdout
-    assert git(project_copy, "diff", "--stat") == ""
-    key = "-----BEGIN RSA PRIVATE " + "KEY-----\n"
-    (project_copy / "deploy.txt").write_text(key)
-    git(project_copy, "add", "-A")
-    refused = run_in(
-        project_copy, *command, "detect-private-key", check=False, online=True, PATH=path
-    )
-    assert refused.returncode == 1
-    assert "deploy.txt" in refused.stdout
 
 
 def command_of(project: Path, pattern: str) -> list[str]:

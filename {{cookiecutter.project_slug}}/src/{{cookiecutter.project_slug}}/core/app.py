@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.metadata
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.telemetry import TelemetryConfig
@@ -25,7 +25,9 @@ from ..middleware.stack import LeanFastAPI
 from ..utils.logging import flush, get_logger, setup_logging
 from .config import PlatformSettings
 from .errors import install_error_handlers
-from .sentry import SentryTracer, close_sentry, init_sentry
+
+if TYPE_CHECKING:
+    from .sentry import SentryTracer
 
 DISTRIBUTION = "{{ cookiecutter.__dist_name }}"
 AppLifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
@@ -86,13 +88,14 @@ def build_app(
     # jinja: if cookiecutter.include_audit_logging
     lifespans = (audit_lifespan(settings, service_version), *lifespans)
     # jinja: endif
+    tracer = _start_sentry(settings)
     app = _Service(
         title=settings.app_name,
         telemetry=_NO_TELEMETRY,
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json" if settings.docs_enabled else None,
-        lifespan=_lifespan(lifespans),
+        lifespan=_lifespan(lifespans, tracer),
         responses=problem_responses(),
     )
     app.state.settings = settings
@@ -109,7 +112,7 @@ def build_app(
         install_docs(app)
     for router in routers:
         app.include_router(router)
-    _add_middleware(app, settings, rate_limit_key, _start_sentry(settings))
+    _add_middleware(app, settings, rate_limit_key, tracer)
     return app
 
 
@@ -171,8 +174,13 @@ def _add_middleware(
 def _start_sentry(settings: PlatformSettings) -> SentryTracer | None:
     """Switch error tracking on when there is a DSN."""
     sentry = settings.sentry
+    dsn = sentry.dsn.get_secret_value() if sentry.dsn else None
+    if not dsn:
+        return None
+    from .sentry import SentryTracer, init_sentry  # noqa: PLC0415  # most processes have no DSN
+
     on = init_sentry(
-        dsn=sentry.dsn.get_secret_value() if sentry.dsn else None,
+        dsn=dsn,
         environment=settings.environment,
         release=sentry.release,
         traces_sample_rate=sentry.traces_sample_rate,
@@ -182,7 +190,7 @@ def _start_sentry(settings: PlatformSettings) -> SentryTracer | None:
     return SentryTracer() if on else None
 
 
-def _lifespan(lifespans: Sequence[AppLifespan]) -> AppLifespan:
+def _lifespan(lifespans: Sequence[AppLifespan], tracer: SentryTracer | None) -> AppLifespan:
     """Return one lifespan that opens and closes everything in order."""
     log = get_logger(__name__)
 
@@ -199,7 +207,8 @@ def _lifespan(lifespans: Sequence[AppLifespan]) -> AppLifespan:
             finally:
                 app.state.health.mark_stopping()
         log.info("service_stopped")
-        close_sentry()
+        if tracer is not None:
+            tracer.close()
         flush()
 
     return lifespan

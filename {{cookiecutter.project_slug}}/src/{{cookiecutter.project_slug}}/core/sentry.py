@@ -268,3 +268,7 @@ class SentryTracer:
         """Send an exception that nobody handled."""
         if _state.sdk is not None:
             _state.sdk.exception(error, "asgi", handled=False)
+
+    def close(self) -> None:
+        """Send what waits, and switch Sentry off."""
+        close_sentry()

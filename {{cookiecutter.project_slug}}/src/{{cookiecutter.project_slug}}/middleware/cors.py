@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
+from ..utils._lazy_pattern import LazyPattern
 from .refusals import Fields, Pair, Refusal
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -44,7 +44,7 @@ RESPONSE_NAMES = frozenset(
     )
 )
 _VARY = (b"vary", b"Origin")
-_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?").fullmatch
+_ORIGIN = LazyPattern(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?")
 
 
 class CorsPolicy:
@@ -127,7 +127,7 @@ def is_preflight(method: str, fields: Fields) -> bool:
 
 def _checked(origin: str) -> str:
     lower = origin.lower()
-    if not _ORIGIN(lower):
+    if not _ORIGIN.compiled.fullmatch(lower):
         msg = f"allowed_origins: {origin!r} is no origin; write https://app.example.com, no path"
         raise ValueError(msg)
     return lower

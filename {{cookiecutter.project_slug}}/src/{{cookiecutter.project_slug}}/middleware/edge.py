@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -43,8 +42,7 @@ METHODS = frozenset(
 )
 
 
-@dataclass(frozen=True)
-class Policies:
+class Policies(NamedTuple):
     """What the edge applies; None switches a policy off.
 
     Attributes:
@@ -73,7 +71,7 @@ class Policies:
     body: BodyLimit | None = None
     context: bool = False
     tracer: RequestTracer | None = None
-    addresses: ClientAddresses = field(default_factory=ClientAddresses)
+    addresses: ClientAddresses = ClientAddresses()
     probe_paths: tuple[str, ...] = ("/health/",)
     debug: bool = False
 

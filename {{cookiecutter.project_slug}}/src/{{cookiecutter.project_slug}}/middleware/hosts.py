@@ -3,16 +3,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from urllib.parse import quote
 
 from starlette.types import Scope
 
+from ..utils._lazy_pattern import LazyPattern
 from .refusals import Refusal
 
 _KNOWN_HOSTS = 1024
-_HOST = re.compile(r"(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?|\[[0-9a-f:.]+\])(?=:\d{0,5}\Z|\Z)")
+_HOST = LazyPattern(r"(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?|\[[0-9a-f:.]+\])(?=:\d{0,5}\Z|\Z)")
 
 
 def host_name(value: bytes | None) -> str | None:
@@ -22,7 +22,7 @@ def host_name(value: bytes | None) -> str | None:
     """
     if value is None or len(value) > 255:
         return None
-    match = _HOST.match(value.decode("latin-1").lower())
+    match = _HOST.compiled.match(value.decode("latin-1").lower())
     return match[0].rstrip(".") if match else None
 
 

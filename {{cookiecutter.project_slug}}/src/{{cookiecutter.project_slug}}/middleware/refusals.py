@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from ..core.errors import PROBLEM_JSON, problem_body
 
@@ -31,8 +31,7 @@ READ = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(NamedTuple):
     """An answer that is given without asking the application.
 
     Attributes:
@@ -47,7 +46,7 @@ class Refusal:
     detail: str = ""
     headers: tuple[Pair, ...] = ()
     type: str = "about:blank"
-    extensions: Mapping[str, Any] = field(default_factory=dict)
+    extensions: Mapping[str, Any] = MappingProxyType({})
 
     def render(self) -> tuple[list[Pair], bytes]:
         """Return the headers and the body: an RFC 9457 problem, or nothing under status 400."""

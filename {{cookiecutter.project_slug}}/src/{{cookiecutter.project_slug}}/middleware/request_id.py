@@ -4,17 +4,18 @@
 from __future__ import annotations
 
 import os
-import re
 from itertools import count
 from secrets import token_hex
+
+from ..utils._lazy_pattern import LazyPattern
 
 MAX_PATH = 1024
 """Characters of a path that reach a log line."""
 
-_PLAIN_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}").fullmatch
-_TRACEPARENT = re.compile(
+_PLAIN_ID = LazyPattern(rb"[A-Za-z0-9._-]{1,64}")
+_TRACEPARENT = LazyPattern(
     rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}(-.*)?"
-).fullmatch
+)
 
 
 class RequestIds:
@@ -42,7 +43,7 @@ new_request_id = RequestIds().new
 
 def is_plain_id(value: bytes) -> bool:
     """Whether a caller's `X-Request-ID` may be used: 1 to 64 of A-Z a-z 0-9 . _ -."""
-    return _PLAIN_ID(value) is not None
+    return _PLAIN_ID.compiled.fullmatch(value) is not None
 
 
 def parse_traceparent(value: bytes) -> tuple[str, str]:
@@ -51,7 +52,7 @@ def parse_traceparent(value: bytes) -> tuple[str, str]:
     Both are empty when the header is not valid (W3C Trace Context, section 3.2.2): version ff, ids
     of zeros, upper-case digits, or more fields than version 00 has.
     """
-    match = _TRACEPARENT(value)
+    match = _TRACEPARENT.compiled.fullmatch(value)
     if match is None or (match[3] is not None and value.startswith(b"00")):
         return "", ""
     return match[1].decode(), match[2].decode()

@@ -16,7 +16,6 @@ _FIELDS = ("client", "duration_ms", "method", "path", "status")
 _LONGEST = 1_024
 # Up to this length the rules look at text only if one of their characters is in it.
 _SHORT = 15
-_THOUSANDTHS = tuple(f".{number:03d}" for number in range(1_000))
 _OPEN, _CLOSE = "{", '"}\n'
 
 
@@ -40,8 +39,9 @@ class RequestLines:
         self.possible = not any(redactor.is_sensitive(name) for name in _FIELDS)
         self._second = 0
         self._head = _OPEN
-        tail = '"level":"info","event":"http_request","logger":"access",'
-        self._tails = tuple(f'{ms}Z",{tail}' if timestamps else tail for ms in _THOUSANDTHS)
+        # By the millisecond; made for the first line, which is not yet at start-up.
+        self._thousandths: tuple[str, ...] = ()
+        self._tails: tuple[str, ...] = ()
 
     def render(self, record: RequestRecord) -> bytes | None:
         """Return a line, or None when the pipeline has to make it."""
@@ -55,9 +55,8 @@ class RequestLines:
         if not is_short and (self._redact(path) != path or self._redact(client) != client):
             return None
         second = int(now)
-        if second != self._second and self._timestamps:
-            self._second = second
-            self._head = strftime(f'{_OPEN}"timestamp":"%Y-%m-%dT%H:%M:%S', gmtime(second))
+        if second != self._second:
+            self._turn(second)
         ids = ""
         if context is not None and context.request_id:
             ids = f'"request_id":"{context.request_id}",'
@@ -67,6 +66,18 @@ class RequestLines:
         line = (
             f'{self._head}{self._tails[int((now - second) * 1_000)]}{ids}"method":"{method}",'
             f'"path":"{path}","status":{status},"duration_ms":{us // 1_000}'
-            f'{_THOUSANDTHS[us % 1_000]},"client":"{client}{_CLOSE}'
+            f'{self._thousandths[us % 1_000]},"client":"{client}{_CLOSE}'
         )
         return line.encode()
+
+    def _turn(self, second: int) -> None:
+        """Make what the lines of a second have in common."""
+        self._second = second
+        if not self._tails:
+            tail = '"level":"info","event":"http_request","logger":"access",'
+            self._thousandths = tuple(f".{number:03d}" for number in range(1_000))
+            self._tails = tuple(
+                f'{ms}Z",{tail}' if self._timestamps else tail for ms in self._thousandths
+            )
+        if self._timestamps:
+            self._head = strftime(f'{_OPEN}"timestamp":"%Y-%m-%dT%H:%M:%S', gmtime(second))
