@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from booting import serving
 from combinations import load_manifest, questions
 from processes import run_in
 from rendering import Renderer, copy_project, slug_of, snapshot
@@ -133,6 +134,17 @@ def probe_include_docs(project: Path, value: bool) -> None:  # an answer
     exists(project, "mkdocs.yml", "docs/index.md")
     run_in(project, "zensical", "build", "--clean")
     exists(project, "site/index.html")
+
+
+def probe_include_audit_logging(project: Path, value: bool) -> None:  # an answer
+    shows(value, (project / f"src/{slug_of(project)}/audit/log.py").is_file())
+    with serving(project) as service:
+        ready = service.call("GET", "/health/ready").body
+        assert b"audit" in ready, f"readiness does not cover the trail: {ready!r}"
+    audit = ("python", "-m", slug_of(project), "audit")
+    assert "Nothing was changed." in run_in(project, *audit, "verify").stdout
+    recorded = [json.loads(line) for line in run_in(project, *audit, "tail").stdout.splitlines()]
+    shows("audit.stopped", recorded[-1]["action"])
 
 
 def probe_include_financial(project: Path, value: bool) -> None:  # an answer

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ..utils.context import current_request
 from ..utils.logging import get_logger
+from . import catalogue as _catalogue  # noqa: F401  # registers the platform's own actions
 from .actions import ACTIONS, Action, ActionRegistry
 from .canonical import canonical
 from .checkpoint import NoteSigner, NoteVerifier
-from .errors import InvalidEventError, UnregisteredActionError
+from .errors import AuditKeyError, InvalidEventError, UnregisteredActionError
 from .events import (
     SYSTEM,
     Actor,
