@@ -102,8 +102,8 @@ def _addresses(count: int) -> list[str]:
 
 def _local(package: str, algorithm: str, count: int, decisions: int) -> dict[str, float]:
     """Return nanoseconds per decision and bytes per key."""
-    memory = importlib.import_module(f"{package}.middleware.rate_limit_memory")
-    quota = importlib.import_module(f"{package}.middleware.rate_limit_quota").Quota(
+    memory = importlib.import_module(f"{package}.middleware.rate_limit.memory")
+    quota = importlib.import_module(f"{package}.middleware.rate_limit.quota").Quota(
         "default", 60_000
     )
     keys, others = _addresses(count), [f"other {n}" for n in range(count)]
@@ -145,8 +145,8 @@ async def _ask(
 
 
 async def _drive(package: str, url: str, decisions: int, rounds: int) -> dict[str, float]:
-    store_class = importlib.import_module(f"{package}.middleware.rate_limit_store").SharedStore
-    quota_class = importlib.import_module(f"{package}.middleware.rate_limit_quota").Quota
+    store_class = importlib.import_module(f"{package}.middleware.rate_limit.store").SharedStore
+    quota_class = importlib.import_module(f"{package}.middleware.rate_limit.quota").Quota
     # A server on a busy machine may take longer than the 0.25 s that a request may wait.
     store = store_class(url, "token-bucket", timeout_s=5.0)
     chosen = random.Random(1)  # the same order each time

@@ -61,6 +61,35 @@ def test_examples_of_the_page_are_true(project: Path, run_in: RunIn) -> None:
     assert shown.count("Trying:") >= 15
 
 
+PAYMENT = """
+import pathlib, re
+page = pathlib.Path("docs/platform/money.md").read_text("utf-8")
+(example,) = re.findall("```python\\n(.*?)```", page, re.S)
+exec(example)
+from fastapi.testclient import TestClient
+from acme_orders.core.app import build_app
+from acme_orders.settings import Settings
+with TestClient(build_app(Settings(), routers=[router])) as client:
+    first, again = (client.post("/payments/p-1") for _ in range(2))
+assert first.status_code == 200, first.text
+assert first.json() == again.json()
+"""
+
+
+def test_payment_of_the_page_is_in_a_trail_that_verifies(
+    render: Renderer, run_in: RunIn, tmp_path: Path
+) -> None:
+    project = render("cookiecutter", include_financial=True, include_audit_logging=True)
+    trail = str(tmp_path)
+    audit = ("python", "-m", "acme_orders", "audit")
+    run_in(project, "python", "-c", PAYMENT, ACME_ORDERS_AUDIT__PATH=trail)
+    run_in(project, *audit, "verify", ACME_ORDERS_AUDIT__PATH=trail)
+    found = run_in(project, *audit, "search", ACME_ORDERS_AUDIT__PATH=trail).stdout
+    assert found.count('"financial.transaction_recorded"') == 1
+    assert found.count("customer-17") == 1
+    assert "user-3" not in found, "people are shown when asked for only"
+
+
 LOCALES = """
 from babel.localedata import locale_identifiers
 from acme_orders.utils.financial import Money, format_audit_amount, parse_money

@@ -151,6 +151,17 @@ def probe_include_database(project: Path, value: bool) -> None:  # an answer
         shows(placed, service.call("GET", f"/orders/{placed['id']}").json)
 
 
+def probe_include_audit_logging(project: Path, value: bool) -> None:  # an answer
+    shows(value, (project / f"src/{slug_of(project)}/audit/log.py").is_file())
+    with serving(project) as service:
+        ready = service.call("GET", "/health/ready").body
+        assert b"audit" in ready, f"readiness does not cover the trail: {ready!r}"
+    audit = ("python", "-m", slug_of(project), "audit")
+    assert "Nothing was changed." in run_in(project, *audit, "verify").stdout
+    recorded = [json.loads(line) for line in run_in(project, *audit, "tail").stdout.splitlines()]
+    shows("audit.stopped", recorded[-1]["action"])
+
+
 def probe_include_financial(project: Path, value: bool) -> None:  # an answer
     shows(value, (project / "docs/platform/money.md").is_file())
     script = (

@@ -24,9 +24,9 @@ from redis.asyncio import Redis
 from redis.exceptions import ConnectionError
 from PACKAGE.middleware.edge import Policies, SecurityEdge
 from PACKAGE.middleware.rate_limit import RateLimiter
-from PACKAGE.middleware.rate_limit_quota import Quota
-from PACKAGE.middleware.rate_limit_scripts import SCRIPTS
-from PACKAGE.middleware.rate_limit_store import SharedStore
+from PACKAGE.middleware.rate_limit.quota import Quota
+from PACKAGE.middleware.rate_limit.scripts import SCRIPTS
+from PACKAGE.middleware.rate_limit.store import SharedStore
 from PACKAGE.utils.logging import flush, setup_logging
 url, algorithm = sys.argv[1:3]
 server = Redis.from_url(url.replace("valkey", "redis", 1), decode_responses=True)

@@ -48,7 +48,7 @@ SIGNATURES: dict[str, dict[str, str]] = {
     "include_financial": {
         "utils.financial:format_audit_amount": '(amount, currency=None, locale="en")',
     },
-    "include_financial+include_audit_logging": {
+    "include_audit_logging+include_financial": {
         "audit.financial:audit_log_financial_transaction": (
             "async (transaction_id, amount, currency, from_account, to_account, reason, user_id,"
             " timestamp, authorization)"

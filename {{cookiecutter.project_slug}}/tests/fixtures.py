@@ -49,21 +49,27 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 # jinja: if cookiecutter.include_audit_logging
 @pytest.fixture(scope="session")
-def shared_audit_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The folder of the trail of tests that don't look at it; making one takes 30 ms."""
-    return str(tmp_path_factory.mktemp("audit"))
+def audit_variables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Settings of a trail for tests that don't look at it, with keys for production's rules."""
+    from {{ cookiecutter.project_slug }}.audit.checkpoint import NoteSigner
+    from {{ cookiecutter.project_slug }}.audit.keys import new_master_key
+    from {{ cookiecutter.project_slug }}.core.config import ENV_PREFIX, AuditSettings
+
+    signer = NoteSigner(AuditSettings().origin, bytes(32))
+    return {
+        f"{ENV_PREFIX}AUDIT__PATH": str(tmp_path_factory.mktemp("audit")),
+        f"{ENV_PREFIX}AUDIT__SIGNING_KEY": signer.secret,
+        f"{ENV_PREFIX}AUDIT__MASTER_KEY": new_master_key(),
+    }
 
 
 @pytest.fixture(autouse=True)
 def audit_trail_of_tests(
-    clean_environment: None,
-    monkeypatch: pytest.MonkeyPatch,
-    shared_audit_folder: str,
+    clean_environment: None, monkeypatch: pytest.MonkeyPatch, audit_variables: dict[str, str]
 ) -> None:
     """Keep the trail of tests out of the project's folder."""
-    from {{ cookiecutter.project_slug }}.core.config import ENV_PREFIX
-
-    monkeypatch.setenv(f"{ENV_PREFIX}AUDIT__PATH", shared_audit_folder)
+    for name, value in audit_variables.items():
+        monkeypatch.setenv(name, value)
 
 
 # jinja: endif

@@ -168,6 +168,7 @@ def export(
     operator: Operator = "",
 ) -> None:
     """Print events for a SIEM: OCSF in CloudEvents, one JSON object per line."""
+    _register_actions()
     with _errors(), open_trail() as session:
         _record_access("export", reveal, operator)
         for row in session.trail.search(Search(since=since, until=until)):
@@ -218,6 +219,7 @@ def evidence(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Report which controls the trail is evidence for, and the gaps."""
+    _register_actions()
     with _errors(), open_trail() as session:
         report = session.verify(anchor.read_text("utf-8") if anchor else None)
         found = collect(session.trail, ACTIONS, session.settings, report, since=since, until=until)
@@ -294,6 +296,11 @@ def list_holds() -> None:
     with _errors(), open_trail() as session:
         for hold in holds(session.trail).in_force():
             typer.echo(f"{hold.name}\t{hold.key or 'everything'}\tsince {hold.since}")
+
+
+def _register_actions() -> None:
+    """Import the application, whose domains register their actions."""
+    from .. import main  # noqa: F401, PLC0415  # builds the application
 
 
 def _line(session: Session, row: Row, reveal: Sensitivity) -> str:

@@ -32,7 +32,7 @@ class InvalidEventError(AuditError):
     """The event does not fit the schema of its action, or can't be written down exactly."""
 
 
-class AuditKeyError(AuditError):
+class AuditKeyError(AuditError, ValueError):
     """A key is missing, malformed or not the one that the trail was made with."""
 
 

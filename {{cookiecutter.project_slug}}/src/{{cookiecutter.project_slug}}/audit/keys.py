@@ -135,6 +135,7 @@ class SubjectKeys:
             " (name BLOB PRIMARY KEY, id TEXT NOT NULL UNIQUE, wrapped BLOB NOT NULL) WITHOUT ROWID"
         )
         self._version = self._data_version()
+        self._check_master()
         self.ids([SHARED])
 
     def close(self) -> None:
@@ -270,6 +271,13 @@ class SubjectKeys:
             raise AuditKeyError(
                 "the master key is not the one that this trail's subject keys were wrapped with"
             ) from None
+
+    def _check_master(self) -> None:
+        """Refuse a master key that can't open what is there, before anything is written with it."""
+        query = "SELECT id, wrapped FROM subjects WHERE id = ?"
+        row = self._file.execute(query, (SHARED_ID,)).fetchone()
+        if row is not None:
+            self._unwrap(row[1], row[0])
 
     def _data_version(self) -> int:
         return int(self._file.execute("PRAGMA data_version").fetchone()[0])

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ..utils.context import current_request
 from ..utils.logging import get_logger
+from . import catalogue as _catalogue  # noqa: F401  # registers the platform's own actions
 from .actions import ACTIONS, Action, ActionRegistry
 from .canonical import canonical
 from .checkpoint import NoteSigner, NoteVerifier
-from .errors import InvalidEventError, UnregisteredActionError
+from .errors import AuditKeyError, InvalidEventError, UnregisteredActionError
 from .events import (
     SYSTEM,
     Actor,
@@ -26,7 +27,6 @@ from .events import (
     Target,
     event_id_from,
     new_event_id,
-    timestamp,
     utc_now,
 )
 from .keys import MasterKey, SubjectKeys, development_secrets
@@ -65,20 +65,48 @@ class AuditSecrets:
         Raises:
             AuditKeyError: When a key is malformed.
         """
-        signing = settings.signing_key.get_secret_value() if settings.signing_key else ""
-        master = settings.master_key.get_secret_value() if settings.master_key else ""
+        signing, master = _given(settings)
         if not (signing and master):
             made = development_secrets(settings.path, settings.origin)
             signing, master = signing or made[0], master or made[1]
+        return cls.parse(settings, signing, master)
+
+    @classmethod
+    def parse(cls, settings: AuditSettings, signing: str, master: str) -> AuditSecrets:
+        """Return keys from their texts.
+
+        Raises:
+            AuditKeyError: When one is malformed, or signs for another log.
+        """
         signer = NoteSigner.parse(signing)
+        if signer.name != settings.origin:
+            raise AuditKeyError(f"the signing key is that of {signer.name}, not {settings.origin}")
         trusted = (signer.verification_key, *settings.trusted_keys)
         return cls(signer, MasterKey.parse(master), NoteVerifier(trusted))
+
+
+def _given(settings: AuditSettings) -> tuple[str, str]:
+    return (
+        settings.signing_key.get_secret_value() if settings.signing_key else "",
+        settings.master_key.get_secret_value() if settings.master_key else "",
+    )
+
+
+def check_audit_settings(settings: AuditSettings) -> None:
+    """Read the keys that the settings hold, without opening anything.
+
+    Raises:
+        AuditKeyError: When one is malformed, or signs for another log.
+    """
+    signing, master = _given(settings)
+    if signing and master:
+        AuditSecrets.parse(settings, signing, master)
 
 
 class AuditLog:
     """Records events in the trail's own file, and seals them in the background.
 
-    Open it with `AuditLog.open`; close it to store and seal what waits.
+    Close it to store and seal what waits.
 
     Attributes:
         settings: The settings it was opened with.
@@ -170,7 +198,8 @@ class AuditLog:
             subjects: The ids of the people it is about, as an actor's id names them. By default
                 the actor, when that is a person.
             data: What else the action's schema has.
-            idempotency_key: A second event of this action with this key is not stored again.
+            idempotency_key: A second event of this action with this key is not stored again; the
+                first one is returned.
 
         Raises:
             UnregisteredActionError: When nobody registered the action (not in production).
@@ -184,8 +213,7 @@ class AuditLog:
         event = replace(event, reason=reason, subjects=tuple(subjects))
         if idempotency_key:
             event = self._idempotent(event, idempotency_key)
-        await self._inbox.add(event)
-        return event
+        return await self._inbox.add(event)
 
     def _draft(
         self, action: str, target: Target | str, outcome: str, actor: Actor | None
@@ -244,7 +272,3 @@ class AuditLog:
         digest = hmac.digest(secret, canonical(["event", event.action, key]), "sha256")
         mark = hmac.digest(secret, canonical(["content", content]), "sha256")
         return replace(event, id=event_id_from(digest), fingerprint=mark.hex()[:32])
-
-    def now(self) -> str:
-        """Return the time of the log's clock (RFC 3339)."""
-        return timestamp(self._clock())

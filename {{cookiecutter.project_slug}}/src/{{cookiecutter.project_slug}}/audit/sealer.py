@@ -141,13 +141,18 @@ class Sealer:
             stored.wait(1.0)
             stored.clear()
             began = time.monotonic()
-            try:
-                self.seal()
-                self.last_error = ""
-            except (sqlite3.Error, IndexError, ValueError) as error:
-                self.last_error = type(error).__name__
-                log.exception("audit_seal_failed")
+            self._try_to_seal()
             self._stop.wait(max(0.0, interval_s - (time.monotonic() - began)))
+
+    def _try_to_seal(self) -> None:
+        """Seal, or say in the log and to the readiness check why that is not possible."""
+        try:
+            self.seal()
+            self.last_error = ""
+        except (sqlite3.Error, IndexError, ValueError) as error:
+            # A log that was tampered with has no hashes to go on from: `audit verify` says where.
+            self.last_error = type(error).__name__
+            log.exception("audit_seal_failed")
 
     def close(self, stored: threading.Event | None = None) -> None:
         """Stop the thread, seal what is left and close the file."""
@@ -156,10 +161,8 @@ class Sealer:
             if stored is not None:
                 stored.set()
             self._thread.join()
-        try:
-            self.seal()
-        finally:
-            self.connection.close()
+        self._try_to_seal()
+        self.connection.close()
 
 
 def columns(fields: dict[str, Any]) -> tuple[str | None, ...]:

@@ -6,13 +6,15 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import orjson
 
 from ..utils.logging import get_logger
 from .errors import AuditConflictError, AuditUnavailableError
-from .events import AuditEvent
+from .events import Actor, AuditEvent, Sensitivity
 from .group_commit import GroupCommit
 from .records import RecordCodec, Stored
 from .schema import connect
@@ -50,16 +52,16 @@ class Inbox:
         self._connection = connect(path)
         self._writing = writing
         self._stored = stored
-        self._commits: GroupCommit[AuditEvent, bool] = GroupCommit(
+        self._commits: GroupCommit[AuditEvent, AuditEvent] = GroupCommit(
             self._write, max_batch=max_batch, max_pending=max_pending
         )
 
-    async def add(self, event: AuditEvent) -> bool:
-        """Store an event and return once it is on the disk.
+    async def add(self, event: AuditEvent) -> AuditEvent:
+        """Store an event and return it once it is on the disk.
 
         Returns:
-            False when it was there already, under the same idempotency key and with the same
-            content; nothing was stored then.
+            The event; or the one that was stored before under the same idempotency key, with the
+            same content, and then nothing is stored.
 
         Raises:
             AuditUnavailableError: When it could not be stored.
@@ -78,7 +80,7 @@ class Inbox:
         self._commits.close()
         self._connection.close()
 
-    def _write(self, events: Sequence[AuditEvent]) -> list[bool | Exception]:
+    def _write(self, events: Sequence[AuditEvent]) -> list[AuditEvent | Exception]:
         """Store a batch in one transaction; see `GroupCommit`."""
         try:
             self._codec.prepare(events)
@@ -99,10 +101,10 @@ class Inbox:
 
     def _insert(
         self, events: Sequence[AuditEvent], encoded: Sequence[Stored | Exception]
-    ) -> list[bool | Exception]:
+    ) -> list[AuditEvent | Exception]:
         self._connection.execute("BEGIN IMMEDIATE")
         try:
-            results: list[bool | Exception] = []
+            results: list[AuditEvent | Exception] = []
             for event, stored in zip(events, encoded, strict=True):
                 if isinstance(stored, Exception):
                     results.append(stored)
@@ -113,7 +115,7 @@ class Inbox:
                     self._connection.execute(
                         "INSERT INTO inbox (id, record, code) VALUES (?, ?, ?)", row
                     )
-                    results.append(True)
+                    results.append(event)
             self._connection.execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:
@@ -121,7 +123,7 @@ class Inbox:
             raise
         return results
 
-    def _earlier(self, event: AuditEvent) -> bool | Exception | None:
+    def _earlier(self, event: AuditEvent) -> AuditEvent | Exception | None:
         """Return what to answer when the event's idempotency key was used before, else None."""
         query = (
             "SELECT record FROM inbox WHERE id = ? UNION ALL SELECT record FROM entries"
@@ -131,6 +133,20 @@ class Inbox:
         if row is None:
             return None
         # A record that was dropped at the end of its retention can't be compared any more.
-        if row[0] is None or orjson.loads(row[0]).get("fingerprint") == event.fingerprint:
-            return False
-        return AuditConflictError("another event was recorded under this idempotency key")
+        if row[0] is None:
+            return event
+        if orjson.loads(row[0]).get("fingerprint") != event.fingerprint:
+            return AuditConflictError("another event was recorded under this idempotency key")
+        return self._as_first_recorded(event, row[0])
+
+    def _as_first_recorded(self, event: AuditEvent, record: str) -> AuditEvent:
+        """Return an event with what its fingerprint leaves open as in the record of then."""
+        then = self._codec.decode(record, Sensitivity.RESTRICTED)
+        who = {name: value for name, value in then["actor"].items() if name != "key"}
+        return replace(
+            event,
+            time=datetime.fromisoformat(then["time"]),
+            actor=Actor(**who),
+            request_id=then.get("request_id", ""),
+            trace_id=then.get("trace_id", ""),
+        )

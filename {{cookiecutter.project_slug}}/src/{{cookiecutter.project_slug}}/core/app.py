@@ -16,8 +16,12 @@ from fastapi.telemetry import TelemetryConfig
 
 from ..api.health import HealthCheck, install_health
 from ..api.problems import problem_responses
+# jinja: if cookiecutter.include_audit_logging and cookiecutter.include_financial
+from ..audit.financial import financial_lifespan
+# jinja: endif
 # jinja: if cookiecutter.include_audit_logging
 from ..audit.installation import audit_check, audit_lifespan, record_refusals
+from ..audit.log import check_audit_settings
 # jinja: endif
 from ..middleware.security import KeyFunction, add_security_middleware
 from ..middleware.stack import LeanFastAPI
@@ -92,6 +96,9 @@ def build_app(
     )
     tracer = _start_sentry(settings)
     parts, probes = [*lifespans], [*checks]
+    # jinja: if cookiecutter.include_audit_logging and cookiecutter.include_financial
+    parts.insert(0, financial_lifespan)
+    # jinja: endif
     # jinja: if cookiecutter.include_audit_logging
     parts.insert(0, audit_lifespan(settings, service_version))
     # jinja: endif
@@ -147,6 +154,9 @@ def check_settings(settings: PlatformSettings) -> None:
     """
     from ..clients.ssrf import AddressPolicy  # noqa: PLC0415  # imports the HTTP library
 
+    # jinja: if cookiecutter.include_audit_logging
+    check_audit_settings(settings.audit)
+    # jinja: endif
     AddressPolicy(settings.http_client.allowed_internal_hosts)
     # jinja: if cookiecutter.include_caching
     build_cache(settings)

@@ -19,9 +19,14 @@ from .cors import CorsPolicy
 from .edge import Policies, SecurityEdge
 from .headers import API_CSP, DOCS_CSP, HeaderOptions, HeaderPolicy
 from .hosts import HostPolicy
-from .rate_limit import KeyFunction, LimiterOptions, RateLimiter, StoreFailure
-from .rate_limit_scripts import AlgorithmName
-from .rate_limit_store import SharedStore
+from .rate_limit import (
+    AlgorithmName,
+    KeyFunction,
+    LimiterOptions,
+    RateLimiter,
+    SharedStore,
+    StoreFailure,
+)
 from .ssrf import SsrfFilter
 
 if TYPE_CHECKING:

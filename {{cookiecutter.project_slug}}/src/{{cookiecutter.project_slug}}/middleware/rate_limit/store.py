@@ -10,10 +10,10 @@ from contextlib import suppress
 from hashlib import sha1
 from typing import TYPE_CHECKING, Any
 
-from ..utils.logging import get_logger
-from ..utils.valkey import connect, redis_url
-from .rate_limit_quota import Outcome, Quota
-from .rate_limit_scripts import SCRIPTS, AlgorithmName, parameters
+from ...utils.logging import get_logger
+from ...utils.valkey import connect, redis_url
+from .quota import Outcome, Quota
+from .scripts import SCRIPTS, AlgorithmName, parameters
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis

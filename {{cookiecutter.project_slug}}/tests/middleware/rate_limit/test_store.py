@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 from starlette.applications import Starlette
 
-from {{ cookiecutter.project_slug }}.middleware.rate_limit_quota import Quota
-from {{ cookiecutter.project_slug }}.middleware.rate_limit_store import SharedStore
+from {{ cookiecutter.project_slug }}.middleware.rate_limit.quota import Quota
+from {{ cookiecutter.project_slug }}.middleware.rate_limit.store import SharedStore
 from {{ cookiecutter.project_slug }}.middleware.security import RateLimitMiddleware
 
 pytestmark = pytest.mark.anyio

@@ -11,8 +11,8 @@ from __future__ import annotations
 from array import array
 from typing import Protocol
 
-from .rate_limit_quota import Quota
-from .refusals import Pair
+from ..refusals import Pair
+from .quota import Quota
 
 _SPARE = 1.6
 """Slots per key: at most 5 of 8 are taken, so that a search looks at 2 slots, or 5 for a new key."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from math import ceil
 
-from .refusals import Pair, Refusal
+from ..refusals import Pair, Refusal
 
 Outcome = tuple[int, float]
 """Requests left, or -1 for a refusal; and seconds until the quota is whole again, or to wait."""

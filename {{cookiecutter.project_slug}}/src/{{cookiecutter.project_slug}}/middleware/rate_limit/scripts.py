@@ -13,7 +13,7 @@ from __future__ import annotations
 from math import ceil
 from typing import Literal
 
-from .rate_limit_quota import Quota
+from .quota import Quota
 
 AlgorithmName = Literal["token-bucket", "fixed-window", "sliding-window"]
 

@@ -11,12 +11,12 @@ from typing import Literal, TypedDict
 
 from starlette.types import Scope
 
-from .client_address import ClientAddresses
-from .rate_limit_memory import Algorithm, FixedWindow, SlidingWindow, TokenBucket
-from .rate_limit_quota import Outcome, Quota
-from .rate_limit_scripts import AlgorithmName
-from .rate_limit_store import SharedStore
-from .refusals import Fields, Pair, Refusal
+from ..client_address import ClientAddresses
+from ..refusals import Fields, Pair, Refusal
+from .memory import Algorithm, FixedWindow, SlidingWindow, TokenBucket
+from .quota import Outcome, Quota
+from .scripts import AlgorithmName
+from .store import SharedStore
 
 KeyFunction = Callable[[Scope], str | None]
 """Names who is counted, such as a user id; None counts the client's address."""

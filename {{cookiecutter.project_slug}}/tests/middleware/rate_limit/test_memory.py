@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from {{ cookiecutter.project_slug }}.middleware.rate_limit_memory import (
+from {{ cookiecutter.project_slug }}.middleware.rate_limit.memory import (
     FixedWindow,
     PackedTable,
     SlidingWindow,
     TokenBucket,
 )
-from {{ cookiecutter.project_slug }}.middleware.rate_limit_quota import Quota
+from {{ cookiecutter.project_slug }}.middleware.rate_limit.quota import Quota
 
 LIMITS = st.integers(1, 20)
 STEPS = st.lists(
