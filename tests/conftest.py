@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import processes
 import pytest
 from combinations import combinations, head_commit, load_manifest, suites
 from rendering import Renderer, copy_project, copy_template, share_compiled_templates, slug_of
+from valkey_server import Valkey
 
 HOME_VARIABLE = "SLIPWAY_TESTS_HOME"
 share_compiled_templates()
@@ -127,6 +129,14 @@ def run_in() -> processes.RunIn:
 def uv() -> str:
     """Return the path of uv."""
     return processes.find_uv()
+
+
+@pytest.fixture
+def valkey(tmp_path: Path) -> Iterator[Valkey]:
+    """Return a Valkey server with nothing in it."""
+    server = Valkey(tmp_path)
+    yield server
+    server.stop()
 
 
 @pytest.fixture(scope="session")

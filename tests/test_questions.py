@@ -136,6 +136,21 @@ def probe_include_docs(project: Path, value: bool) -> None:  # an answer
     exists(project, "site/index.html")
 
 
+def probe_include_database(project: Path, value: bool) -> None:  # an answer
+    package = slug_of(project)
+    shows(value, (project / "src" / package / "migrations").is_dir())
+    shown = run_in(project, "python", "-m", package, "db", "upgrade").stdout
+    assert "applied: 0001_orders" in shown, shown
+    run_in(project, "python", "-m", package, "db", "check")
+    with serving(project) as service:
+        headers = {"content-type": "application/json"}
+        line = {"sku": "TEA-1", "quantity": 2, "unit_price": 450}
+        body = json.dumps({"currency": "EUR", "lines": [line]}).encode()
+        placed = service.call("POST", "/orders", body, **headers).json
+    with serving(project) as service:
+        shows(placed, service.call("GET", f"/orders/{placed['id']}").json)
+
+
 def probe_include_audit_logging(project: Path, value: bool) -> None:  # an answer
     shows(value, (project / f"src/{slug_of(project)}/audit/log.py").is_file())
     with serving(project) as service:
@@ -156,6 +171,31 @@ def probe_include_financial(project: Path, value: bool) -> None:  # an answer
     )
     shown = run_in(project, "python", "-c", script).stdout
     shows("EUR 1000.00 ['EUR 333.34', 'EUR 333.33', 'EUR 333.33']", shown.strip())
+
+
+def probe_include_caching(project: Path, value: bool) -> None:  # an answer
+    slug = slug_of(project)
+    shows(value, (project / f"src/{slug}/core/cache").is_dir())
+    script = f"""
+import asyncio
+from {slug}.core.cache import Namespace
+from {slug}.main import app
+loads = []
+async def load():
+    loads.append(1)
+    await asyncio.sleep(0)
+    return 7
+async def main():
+    numbers = Namespace("numbers", int)
+    cache = app.state.cache
+    asked = (cache.get_or_set(numbers, "k", load) for _ in range(20))
+    print(sum(await asyncio.gather(*asked)), await cache.get(numbers, "k"), len(loads))
+asyncio.run(main())
+"""
+    shows("140 7 1", run_in(project, "python", "-c", script).stdout.strip())
+    assert "clear" in run_in(project, "python", "-m", slug, "cache", "--help").stdout
+    valkey = yaml.safe_load((project / "deploy/compose.yaml").read_text("utf-8"))["services"]
+    assert "profiles" not in valkey["valkey"], "compose starts it only when asked"
 
 
 PROBES: dict[str, Callable[[Path, Any], None]] = {

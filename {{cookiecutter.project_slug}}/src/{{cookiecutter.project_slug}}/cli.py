@@ -21,6 +21,9 @@ from .audit.commands import audit_app
 # jinja: endif
 from .commands import app as project_commands
 from .core.app import DISTRIBUTION, check_settings, service_version
+# jinja: if cookiecutter.include_caching
+from .core.cache.commands import cache_commands
+# jinja: endif
 from .core.config import ENV_PREFIX, InsecureSettingsError
 from .core.settings_docs import describe, env_example, unknown_variables
 from .settings import Settings
@@ -88,6 +91,11 @@ def serve(
         settings.require_secure()
     except InsecureSettingsError as error:
         _fail(str(error))
+    # jinja: if cookiecutter.include_database
+    from .core.database_commands import require_migrated  # noqa: PLC0415  # as below
+
+    require_migrated(settings)
+    # jinja: endif
     import uvicorn  # noqa: PLC0415  # no other command needs the server
 
     uvicorn.run(
@@ -168,6 +176,17 @@ def env_example_command(
         typer.echo(text, nl=False)
 
 
+# jinja: if cookiecutter.include_database
+from .core.database_commands import database_commands  # noqa: E402  # comes with its feature
+
+app.add_typer(database_commands(_load_settings), name="db")
+# jinja: endif
+
+# jinja: if cookiecutter.include_caching
+app.add_typer(cache_commands(_load_settings), name="cache")
+
+
+# jinja: endif
 def main() -> None:
     """Run the command line."""
     app(prog_name=DISTRIBUTION, args=sys.argv[1:])

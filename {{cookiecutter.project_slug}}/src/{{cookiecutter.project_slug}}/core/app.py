@@ -26,7 +26,13 @@ from ..audit.log import check_audit_settings
 from ..middleware.security import KeyFunction, add_security_middleware
 from ..middleware.stack import LeanFastAPI
 from ..utils.logging import flush, get_logger, setup_logging
+# jinja: if cookiecutter.include_caching
+from .cache import CacheClient
+# jinja: endif
 from .config import PlatformSettings
+# jinja: if cookiecutter.include_database
+from .database import database_lifespan, install_database
+# jinja: endif
 from .errors import install_error_handlers
 
 if TYPE_CHECKING:
@@ -88,29 +94,46 @@ def build_app(
         settings.include_timestamp,
         redact_keys=settings.log_redact_keys,
     )
+    tracer = _start_sentry(settings)
+    parts, probes = [*lifespans], [*checks]
     # jinja: if cookiecutter.include_audit_logging and cookiecutter.include_financial
-    lifespans = (financial_lifespan, *lifespans)
+    parts.insert(0, financial_lifespan)
     # jinja: endif
     # jinja: if cookiecutter.include_audit_logging
-    lifespans = (audit_lifespan(settings, service_version), *lifespans)
+    parts.insert(0, audit_lifespan(settings, service_version))
     # jinja: endif
-    tracer = _start_sentry(settings)
+    # jinja: if cookiecutter.include_caching
+    cache = build_cache(settings)
+    parts.insert(0, cache.lifespan)
+    if cache.shared:
+        probes.append(HealthCheck("cache", cache.is_up, critical=False))
+    # jinja: endif
+    # jinja: if cookiecutter.include_database
+    # The first to open and the last to close: others keep what they have in it.
+    parts.insert(0, database_lifespan)
+    # jinja: endif
     app = _Service(
         title=settings.app_name,
         telemetry=_NO_TELEMETRY,
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json" if settings.docs_enabled else None,
-        lifespan=_lifespan(lifespans, tracer),
+        lifespan=_lifespan(parts, tracer),
         responses=problem_responses(),
     )
     app.state.settings = settings
+    # jinja: if cookiecutter.include_caching
+    app.state.cache = cache
+    # jinja: endif
     install_error_handlers(app)
     # jinja: if cookiecutter.include_audit_logging
     record_refusals(app)
-    checks = (audit_check(app), *checks)
+    probes.append(audit_check(app))
     # jinja: endif
-    install_health(app, settings, checks=checks)
+    install_health(app, settings, checks=probes)
+    # jinja: if cookiecutter.include_database
+    install_database(app)
+    # jinja: endif
     if settings.docs_enabled:
         # Kept out of start-up where the pages are not served.
         from ..api.docs import install_docs  # noqa: PLC0415  # see the comment above
@@ -135,9 +158,28 @@ def check_settings(settings: PlatformSettings) -> None:
     check_audit_settings(settings.audit)
     # jinja: endif
     AddressPolicy(settings.http_client.allowed_internal_hosts)
+    # jinja: if cookiecutter.include_caching
+    build_cache(settings)
+    # jinja: endif
     _add_middleware(FastAPI(), settings, None, None)
 
 
+# jinja: if cookiecutter.include_caching
+def build_cache(settings: PlatformSettings) -> CacheClient:
+    """Return the cache; it opens nothing before it is used.
+
+    Raises:
+        ValueError: When its URL names no server.
+    """
+
+    def scope() -> str:
+        version = settings.cache.version or service_version()
+        return f"{DISTRIBUTION}:{settings.environment}:{version}"
+
+    return CacheClient(settings.cache, scope=scope)
+
+
+# jinja: endif
 def _add_middleware(
     app: FastAPI,
     settings: PlatformSettings,

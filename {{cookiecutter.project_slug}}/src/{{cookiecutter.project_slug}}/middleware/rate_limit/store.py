@@ -9,22 +9,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from hashlib import sha1
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from ...utils.logging import get_logger
+from ...utils.valkey import connect, redis_url
 from .quota import Outcome, Quota
 from .scripts import SCRIPTS, AlgorithmName, parameters
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-_SCHEMES = {
-    "valkey": "redis",
-    "valkeys": "rediss",
-    "redis": "redis",
-    "rediss": "rediss",
-    "unix": "unix",
-}
 _BATCH = 256
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 30.0
@@ -59,7 +52,7 @@ class SharedStore:
         timeout_s: float = 0.25,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._url = _redis_url(url)
+        self._url = redis_url(url, setting="rate_limit.url")
         self._algorithm: AlgorithmName = algorithm
         # The braces make one cluster slot of all keys, which a script that takes many needs.
         self._prefix = ("{" + namespace + "}:").encode()
@@ -137,7 +130,7 @@ class SharedStore:
 
         script = SCRIPTS[self._algorithm]
         if self._client is None:
-            self._client = self._connect()
+            self._client = connect(self._url, timeout_s=self._timeout_s)
         if self._sha:
             try:
                 reply: bytes = await self._client.evalsha(self._sha, count, *arguments)
@@ -148,19 +141,6 @@ class SharedStore:
         reply = await self._client.eval(script, count, *arguments)
         self._sha = sha1(script.encode(), usedforsecurity=False).hexdigest()
         return reply
-
-    def _connect(self) -> Redis:
-        from redis.asyncio import Redis  # noqa: PLC0415  # needed only with a URL
-        from redis.asyncio.retry import Retry  # noqa: PLC0415  # needed only with a URL
-        from redis.backoff import NoBackoff  # noqa: PLC0415  # needed only with a URL
-
-        return Redis.from_url(
-            self._url,
-            decode_responses=False,
-            retry=Retry(NoBackoff(), 0),  # the pause takes the place of retries
-            socket_connect_timeout=self._timeout_s,
-            socket_timeout=self._timeout_s,
-        )
 
     async def _disconnect(self) -> None:
         client, self._client = self._client, None
@@ -188,18 +168,3 @@ def _resolve(batch: list[_Waiting], outcomes: list[Outcome | None]) -> None:
     for (_, _, answer), outcome in zip(batch, outcomes, strict=True):
         if not answer.done():
             answer.set_result(outcome)
-
-
-def _redis_url(url: str) -> str:
-    """Return a URL in redis-py's spelling; the message for a wrong one does not repeat its password."""
-    scheme, _, rest = url.partition("://")
-    try:
-        parts = urlsplit(f"{_SCHEMES[scheme]}://{rest}")
-        named = parts.path if scheme == "unix" else parts.hostname
-        valid = bool(named) and (parts.port is None or parts.port > 0)
-    except (KeyError, ValueError):
-        valid = False
-    if not valid:
-        msg = "rate_limit.url names no server; write valkey://host:6379/0, valkeys://, redis://, rediss:// or unix:///path"
-        raise ValueError(msg)
-    return f"{_SCHEMES[scheme]}://{rest}"
