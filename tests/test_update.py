@@ -146,6 +146,20 @@ def test_feature_switched_off_and_on_again_gives_the_same_tree(
     assert snapshot(project) == before
 
 
+@pytest.mark.parametrize("left", ["include_financial", "include_audit_logging"])
+def test_path_of_two_features_goes_with_either_of_them_and_comes_back(
+    made: Callable[..., Path], left: str
+) -> None:
+    shared = "src/acme_orders/audit/financial.py"
+    project = made("cookiecutter", include_financial=True, include_audit_logging=True)
+    before = snapshot(project)
+    assert shared in before
+    update(project, TAG, **{left: False})
+    assert shared not in snapshot(project)
+    update(project, TAG, **{left: True})
+    assert snapshot(project) == before
+
+
 def owned_files(tree: dict[str, Any]) -> set[str]:
     """Return the owned paths of a project: they stay when their feature is switched off."""
     return {name for name in tree if ownership.classes_of(name, load_manifest()) == ["owned"]}

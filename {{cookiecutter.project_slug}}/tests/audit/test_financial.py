@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -344,6 +344,32 @@ def test_endpoint_records_in_the_trail_of_its_service() -> None:
         refused = client.post("/refuse")
         assert refused.status_code == 422
         assert refused.json()["title"] == "Invalid financial transaction"
+
+
+@pytest.mark.parametrize(
+    ("caller", "actor"),
+    [
+        (
+            Actor("user", "u-1", session="s-1", address="192.0.2.1"),
+            Actor("user", "u-1", session="s-1", address="192.0.2.1"),
+        ),
+        (Actor("service", "billing"), Actor("service", "billing", "u-1", address="testclient")),
+    ],
+)
+def test_caller_who_is_not_the_user_acts_on_their_behalf(caller: Actor, actor: Actor) -> None:
+    router = APIRouter()
+    seen: list[Actor] = []
+
+    @router.post("/pay")
+    async def pay(request: Request, audit: Audit) -> None:
+        request.state.actor = caller
+        arguments: dict[str, Any] = TRANSFER | {"transaction_id": f"of {caller.kind}"}
+        event = await audit_log_financial_transaction(**arguments, audit=audit)
+        seen.append(event.actor)
+
+    with TestClient(build_app(Settings(), routers=[router])) as client:
+        assert client.post("/pay").status_code == 200
+    assert seen == [actor]
 
 
 @pytest.mark.anyio

@@ -66,7 +66,7 @@ def test_amount_is_a_whole_number_of_minor_units(
 ) -> None:
     money = Money(amount, currency)
     assert (money.minor_units, money.amount_text) == (units, text)
-    assert str(money) == f"{currency} {text}"
+    assert f"{money}" == f"{currency} {text}"
     assert str(money.amount) == text
     assert money == Money.from_minor_units(units, currency)
 
@@ -200,6 +200,7 @@ def test_sums_differences_and_comparisons_are_those_of_the_model(
     assert exact(a + b) == exact(a) + exact(b)
     assert exact(a - b) == exact(a) - exact(b)
     assert exact(-a) == -exact(a)
+    assert +a == a
     assert exact(abs(a)) == abs(exact(a))
     assert bool(a) == bool(exact(a))
     for compare in (operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge):

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from {{ cookiecutter.project_slug }}.utils.financial import Money
+from {{ cookiecutter.project_slug }}.utils.financial import Money, PositiveMoney
 
 
 class Invoice(BaseModel):
@@ -91,6 +91,14 @@ def test_stored_amount_in_a_withdrawn_currency_is_read_when_asked_for() -> None:
     assert read == Money("10", "DEM", historic=True)
     with pytest.raises(ValidationError):
         ADAPTER.validate_json(stored, context={"historic_currencies": False})
+
+
+@pytest.mark.parametrize("amount", ["0", "-0.01"])
+def test_positive_money_is_above_zero(amount: str) -> None:
+    adapter: TypeAdapter[Money] = TypeAdapter(PositiveMoney)
+    assert adapter.validate_python(Money("0.01", "EUR")) == Money("0.01", "EUR")
+    with pytest.raises(ValidationError, match="above zero"):
+        adapter.validate_python({"amount": amount, "currency": "EUR"})
 
 
 @pytest.fixture

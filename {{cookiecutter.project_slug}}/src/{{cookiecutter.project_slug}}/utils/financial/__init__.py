@@ -1,6 +1,7 @@
 # Managed by Slipway: updates overwrite this file. To extend the service see AGENTS.md.
 """Money that is never wrong by a cent: exact amounts in ISO 4217 currencies."""
 
+from ._schema import PositiveMoney
 from .calculations import allocate, calculate_percentage, round_currency
 from .currency import Currency, currency_of
 from .errors import (
@@ -20,6 +21,7 @@ __all__ = [
     "InvalidAmountError",
     "Money",
     "MoneyError",
+    "PositiveMoney",
     "Rounding",
     "UnknownCurrencyError",
     "UnknownLocaleError",

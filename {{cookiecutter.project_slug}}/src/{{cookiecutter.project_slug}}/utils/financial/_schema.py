@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import Annotated, TypedDict
 
-from pydantic import SerializationInfo, ValidationInfo
+from pydantic import AfterValidator, SerializationInfo, ValidationInfo
 from pydantic_core import CoreSchema, core_schema
 
 from ._exact import AMOUNT_PATTERN, MAX_TEXT
+from .errors import InvalidAmountError
 from .money import Money
 
 HISTORIC = "historic_currencies"
@@ -67,3 +68,14 @@ def _write(money: Money, info: SerializationInfo) -> Money | _MoneyObject:
     if info.mode == "python":
         return money
     return {"amount": money.amount_text, "currency": money.currency}
+
+
+def _above_zero(money: Money) -> Money:
+    if money.minor_units <= 0:
+        raise InvalidAmountError("The amount is above zero.")
+    return money
+
+
+# Not `Field(gt=...)`: pydantic would write the limit into the JSON schema, where there is no money.
+PositiveMoney = Annotated[Money, AfterValidator(_above_zero)]
+"""The type of a field that takes amounts above zero only."""

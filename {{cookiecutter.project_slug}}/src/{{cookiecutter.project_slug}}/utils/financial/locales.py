@@ -137,9 +137,9 @@ def _grouped(whole: str, separators: _Separators) -> str:
     return group.join(reversed(parts))
 
 
-@lru_cache(maxsize=64)  # of about 1,000 locales; one takes 10 ms to load
+@lru_cache(maxsize=64)  # of about 1,000 locales
 def _separators(locale: str) -> _Separators:
-    # Deferred: babel takes as long to import as the rest of the module twice over.
+    # Deferred: babel and the data of the first locale take 50 ms of CPU.
     from babel.core import Locale  # noqa: PLC0415  # see the comment above
     from babel.core import UnknownLocaleError as NotInCldrError  # noqa: PLC0415  # the same
     from babel.numbers import get_decimal_symbol, get_group_symbol  # noqa: PLC0415  # the same

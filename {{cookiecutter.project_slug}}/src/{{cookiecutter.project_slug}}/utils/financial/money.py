@@ -113,6 +113,9 @@ class Money:
     def __str__(self) -> str:
         return f"{self.currency} {self.amount_text}"
 
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
+
     def __hash__(self) -> int:
         return hash((self._units, self._currency.code))
 
