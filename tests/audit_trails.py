@@ -29,7 +29,7 @@ def part(name: str) -> Any:
 
 def settings(folder: Path) -> Any:
     """Return the settings of a trail in a folder."""
-    return importlib.import_module(f"{PACKAGE}.core.config").AuditSettings(path=folder)
+    return importlib.import_module(f"{PACKAGE}.core.audit_settings").AuditSettings(path=folder)
 
 
 def open_log(folder: Path, *, durable: bool = True) -> Any:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from processes import clean_environment, rendered_python
+from processes import clean_environment, rendered_python, run_in
 from rendering import slug_of
 
 STARTUP_S = 60.0
@@ -58,7 +58,17 @@ class Service:
 
 @contextmanager
 def serving(project: Path, **environment: str) -> Iterator[Service]:
-    """Serve a project on a free port of 127.0.0.1.
+    """Serve a project on a free port of 127.0.0.1; one with a database migrates it first."""
+    if (project / "src" / slug_of(project) / "migrations").is_dir():
+        more: dict[str, Any] = {**environment}
+        run_in(project, "python", "-m", slug_of(project), "db", "upgrade", **more)
+    with serving_as_it_is(project, **environment) as service:
+        yield service
+
+
+@contextmanager
+def serving_as_it_is(project: Path, **environment: str) -> Iterator[Service]:
+    """Serve a project, whatever state its database is in.
 
     The socket listens before the process starts, so that the first request waits in its queue
     instead of being tried again and again, and the port cannot be taken by another test.

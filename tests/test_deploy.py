@@ -217,3 +217,16 @@ def test_every_variable_that_deployment_sets_exists(default_project: Path, run_i
     unknown = {n for n in named if n[1] not in known} - {("deployment.yaml", f"{prefix}PORT")}
     # A name that ends in underscores stands for a whole group.
     assert {n for n in unknown if not n[1].endswith("__")} == set()
+
+
+def test_compose_with_a_database_migrates_before_it_serves(render: Renderer, run_in: RunIn) -> None:
+    project = render("cookiecutter", include_database=True)
+    test_compose_file_is_valid(project, run_in)
+    services = read_yaml(project / "deploy/compose.yaml")["services"]
+    assert list(services["app"]["depends_on"]) == ["migrate"]
+    assert list(services["migrate"]["depends_on"]) == ["postgres"]
+    assert services["migrate"].pop("healthcheck") == {"disable": True}
+    services["migrate"]["healthcheck"] = {"test": "it ends by itself"}
+    test_compose_services_are_locked_down({"services": services})
+    test_compose_publishes_the_service_on_this_machine_only({"services": services})
+    test_every_variable_that_deployment_sets_exists(project, run_in)

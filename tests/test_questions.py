@@ -136,6 +136,21 @@ def probe_include_docs(project: Path, value: bool) -> None:  # an answer
     exists(project, "site/index.html")
 
 
+def probe_include_database(project: Path, value: bool) -> None:  # an answer
+    package = slug_of(project)
+    shows(value, (project / "src" / package / "migrations").is_dir())
+    shown = run_in(project, "python", "-m", package, "db", "upgrade").stdout
+    assert "applied: 0001_orders" in shown, shown
+    run_in(project, "python", "-m", package, "db", "check")
+    with serving(project) as service:
+        headers = {"content-type": "application/json"}
+        line = {"sku": "TEA-1", "quantity": 2, "unit_price": 450}
+        body = json.dumps({"currency": "EUR", "lines": [line]}).encode()
+        placed = service.call("POST", "/orders", body, **headers).json
+    with serving(project) as service:
+        shows(placed, service.call("GET", f"/orders/{placed['id']}").json)
+
+
 def probe_include_audit_logging(project: Path, value: bool) -> None:  # an answer
     shows(value, (project / f"src/{slug_of(project)}/audit/log.py").is_file())
     with serving(project) as service:

@@ -88,6 +88,11 @@ def serve(
         settings.require_secure()
     except InsecureSettingsError as error:
         _fail(str(error))
+    # jinja: if cookiecutter.include_database
+    from .core.database_commands import require_migrated  # noqa: PLC0415  # as below
+
+    require_migrated(settings)
+    # jinja: endif
     import uvicorn  # noqa: PLC0415  # no other command needs the server
 
     uvicorn.run(
@@ -168,6 +173,13 @@ def env_example_command(
         typer.echo(text, nl=False)
 
 
+# jinja: if cookiecutter.include_database
+from .core.database_commands import database_commands  # noqa: E402  # comes with its feature
+
+app.add_typer(database_commands(_load_settings), name="db")
+
+
+# jinja: endif
 def main() -> None:
     """Run the command line."""
     app(prog_name=DISTRIBUTION, args=sys.argv[1:])

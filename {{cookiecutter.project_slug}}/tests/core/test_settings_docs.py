@@ -40,6 +40,14 @@ def test_a_secret_is_masked() -> None:
     assert shown == [MASK]
 
 
+def test_a_default_is_shown_even_of_a_secret() -> None:
+    class WithDefault(PlatformSettings):
+        url: SecretStr = Field(SecretStr("sqlite:///own.db"), description="Where.")
+
+    assert describe(WithDefault)[-1].value == "sqlite:///own.db"
+    assert describe(WithDefault, WithDefault())[-1].value == MASK
+
+
 def test_env_example_is_current() -> None:
     """When this fails: run `config env-example --write`."""
     path = Path(__file__).parents[2] / ".env.example"

@@ -16,7 +16,7 @@ from .actions import ActionRegistry
 from .trail import Search, Trail
 
 if TYPE_CHECKING:
-    from ..core.config import AuditSettings
+    from ..core.audit_settings import AuditSettings
     from .verify import Report
 
 

@@ -37,7 +37,7 @@ from .store import FILE, KEYS, Inbox
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from ..core.config import AuditSettings
+    from ..core.audit_settings import AuditSettings
 
     Values = Mapping[str, Any] | BaseModel
 

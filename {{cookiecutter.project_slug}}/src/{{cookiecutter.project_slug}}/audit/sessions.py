@@ -9,7 +9,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from ..core.config import AuditSettings
+from ..core.audit_settings import AuditSettings
 from ..settings import Settings
 from .actions import ACTIONS
 from .checkpoint import NoteSigner

@@ -20,6 +20,7 @@ import orjson
 
 from .canonical import canonical
 from .checkpoint import Checkpoint, CheckpointError, NoteVerifier
+from .errors import InvalidEventError
 from .events import timestamp, utc_now
 from .keys import MasterKey
 from .merkle import Frontier, is_consistent, leaf_hash
@@ -169,7 +170,16 @@ class Verification:
         if commitment(record) != entry["commitment"]:
             yield Finding(where, f"the record of event {entry['id']} was changed")
             return
-        # It is what the log commits to, so it has the shape this service gave it.
+        try:
+            yield from self._compare(seq, entry, leaf, stored)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            yield Finding(where, "the record is not one this service writes")
+
+    def _compare(
+        self, seq: int, entry: dict[str, Any], leaf: str, stored: list[Any]
+    ) -> Iterator[Finding]:
+        """Compare a record with all that was derived from it."""
+        record, where = stored[-1], f"entry {seq}"
         fields = orjson.loads(record)
         if entry_for(seq, record, fields, datetime.fromisoformat(entry["sealed"])) != leaf:
             yield Finding(where, "the entry contradicts its record")
@@ -273,13 +283,15 @@ def _read_entry(seq: int, event_id: str, leaf: str) -> tuple[dict[str, Any], lis
     try:
         entry = orjson.loads(leaf)
         same = canonical(entry).decode() == leaf
-    except (ValueError, AttributeError):
+    except (ValueError, InvalidEventError):
         return {}, ["the entry is not readable: it was changed"]
     if (
         not isinstance(entry, dict)
         or not same
         or not _ENTRY <= entry.keys() <= _ENTRY | {"expires"}
     ):
+        return {}, ["the entry is not one this service writes: it was changed"]
+    if not all(isinstance(entry[name], str) for name in entry.keys() - {"seq", "v"}):
         return {}, ["the entry is not one this service writes: it was changed"]
     wrong = []
     if entry["seq"] != seq:

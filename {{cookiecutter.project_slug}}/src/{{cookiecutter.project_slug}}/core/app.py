@@ -79,15 +79,21 @@ def build_app(
         InsecureSettingsError: When a production service would start insecurely.
     """
     settings.require_secure()
+    parts = [*lifespans]
+    # jinja: if cookiecutter.include_database
+    from .database import database_lifespan, install_database  # noqa: PLC0415  # toggled
+
+    parts.insert(0, database_lifespan)
+    # jinja: endif
+    # jinja: if cookiecutter.include_audit_logging
+    parts.insert(0, audit_lifespan(settings, service_version))
+    # jinja: endif
     setup_logging(
         settings.log_level,
         settings.json_logs,
         settings.include_timestamp,
         redact_keys=settings.log_redact_keys,
     )
-    # jinja: if cookiecutter.include_audit_logging
-    lifespans = (audit_lifespan(settings, service_version), *lifespans)
-    # jinja: endif
     tracer = _start_sentry(settings)
     app = _Service(
         title=settings.app_name,
@@ -95,7 +101,7 @@ def build_app(
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json" if settings.docs_enabled else None,
-        lifespan=_lifespan(lifespans, tracer),
+        lifespan=_lifespan(parts, tracer),
         responses=problem_responses(),
     )
     app.state.settings = settings
@@ -105,6 +111,9 @@ def build_app(
     checks = (audit_check(app), *checks)
     # jinja: endif
     install_health(app, settings, checks=checks)
+    # jinja: if cookiecutter.include_database
+    install_database(app)
+    # jinja: endif
     if settings.docs_enabled:
         # Kept out of start-up where the pages are not served.
         from ..api.docs import install_docs  # noqa: PLC0415  # see the comment above

@@ -6,50 +6,32 @@ variable starts with the prefix of the project; a double underscore goes into a 
 `PREFIX_SECURITY__ALLOWED_HOSTS=api.example.com,www.example.com`.
 """
 
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import Field, SecretStr
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
     NestedSecretsSettingsSource,
-    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
+
+# jinja: if cookiecutter.include_audit_logging
+from .audit_settings import AuditSettings
+# jinja: endif
+# jinja: if cookiecutter.include_database
+from .database_settings import DatabaseSettings
+# jinja: endif
+from .sections import CommaList, Section
 
 ENV_PREFIX = "{{ cookiecutter.__env_prefix }}"
 
 Environment = Literal["development", "test", "staging", "production"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
-
-
-def _split(value: object) -> object:
-    """Split a comma-separated string; a JSON list is accepted too (pydantic-settings#732)."""
-    if not isinstance(value, str):
-        return value
-    if value.lstrip().startswith("["):
-        try:
-            return tuple(json.loads(value))
-        except ValueError:
-            message = "write a comma-separated list (a,b,c) or a JSON list of strings"
-            raise ValueError(message) from None
-    return tuple(part for part in (item.strip() for item in value.split(",")) if part)
-
-
-CommaList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
-"""A tuple of strings, written `a,b,c` in the environment."""
-
-
-class Section(BaseModel):
-    """A group of settings; a misspelt variable inside it is an error, not a silent default."""
-
-    # Built once, as a part of the project's settings, instead of here and in each class above.
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class ServerSettings(Section):
@@ -208,57 +190,6 @@ class HealthSettings(Section):
     )
 
 
-# jinja: if cookiecutter.include_audit_logging
-RetentionClass = Literal["short", "standard", "long"]
-RETENTION_DAYS: dict[RetentionClass, int] = {"short": 90, "standard": 400, "long": 2557}
-
-
-def _with_usual_days(value: object) -> object:
-    """Let the environment name only the classes that differ."""
-    return {**RETENTION_DAYS, **value} if isinstance(value, dict) else value
-
-
-class AuditSettings(Section):
-    """The audit trail: where it is kept, with which keys and for how long."""
-
-    path: Path = Field(
-        default=Path("data/audit"),
-        description="Folder of the trail, on a disk that outlives the service; absolute in production.",
-    )
-    origin: str = Field(
-        default="{{ cookiecutter.__dist_name }}/audit",
-        pattern=r"^[A-Za-z0-9._/-]+$",
-        description="Name of the log, in every checkpoint; one log, one name, for ever.",
-    )
-    signing_key: SecretStr | None = Field(
-        default=None,
-        description="Signs checkpoints; `audit keygen` makes one. Required in production.",
-    )
-    master_key: SecretStr | None = Field(
-        default=None,
-        description="Wraps the keys of people's data; made with it. Required in production.",
-    )
-    trusted_keys: CommaList = Field(
-        default=(), description="Verification keys the log had before, so old checkpoints hold."
-    )
-    seal_interval_s: float = Field(
-        default=0.5, gt=0, le=1, description="Seconds between two checkpoints; at most 1."
-    )
-    max_batch: int = Field(
-        default=256, ge=1, description="Events that share one transaction at most."
-    )
-    max_pending: int = Field(
-        default=10_000, ge=1, description="Events that may wait for the disk; more get 503."
-    )
-    retention_days: Annotated[
-        dict[RetentionClass, Annotated[int, Field(ge=1)]], BeforeValidator(_with_usual_days)
-    ] = Field(
-        default=RETENTION_DAYS,
-        description="Days that the events of each retention class are kept, as JSON.",
-    )
-
-
-# jinja: endif
 class InsecureSetting(NamedTuple):
     """One setting that must not go to production.
 
@@ -320,6 +251,9 @@ class PlatformSettings(BaseSettings):
     rate_limit: RateLimitSettings = RateLimitSettings.model_construct()
     sentry: SentrySettings = SentrySettings.model_construct()
     http_client: HttpClientSettings = HttpClientSettings.model_construct()
+    # jinja: if cookiecutter.include_database
+    database: DatabaseSettings = DatabaseSettings.model_construct()
+    # jinja: endif
     # jinja: if cookiecutter.include_audit_logging
     audit: AuditSettings = AuditSettings.model_construct()
     # jinja: endif
@@ -420,20 +354,6 @@ class PlatformSettings(BaseSettings):
             "any client may claim any address",
             "List the networks of your own proxies only.",
         )
-        # jinja: if cookiecutter.include_audit_logging
-        yield (
-            "AUDIT__SIGNING_KEY",
-            self.audit.signing_key is None or self.audit.master_key is None,
-            "the audit trail's keys would lie beside the trail",
-            "Set it and AUDIT__MASTER_KEY from a secret store; `audit keygen` makes both.",
-        )
-        yield (
-            "AUDIT__PATH",
-            not self.audit.path.is_absolute(),
-            "the audit trail would be lost with the container's folder",
-            "Set an absolute path on a disk that is kept and backed up.",
-        )
-        # jinja: endif
         yield (
             "RATE_LIMIT__ENABLED",
             not self.rate_limit.enabled,
@@ -441,6 +361,14 @@ class PlatformSettings(BaseSettings):
             "Unset it; raise RATE_LIMIT__REQUESTS_PER_MINUTE instead.",
         )
 
+        # jinja: if cookiecutter.include_database
+        yield from self.database.insecure()
+
+        # jinja: endif
+        # jinja: if cookiecutter.include_audit_logging
+        yield from self.audit.insecure()
+
+        # jinja: endif
     def require_secure(self) -> None:
         """Refuse to go on when a production or staging service would start insecurely.
 

@@ -50,25 +50,26 @@ def describe(
         settings_class: The project's settings class.
         values: Settings to take values from; the defaults when there are none.
     """
-    found = list(_walk(settings_class, values, ENV_PREFIX, ""))
+    found = list(_walk(settings_class, values, ENV_PREFIX, "", reveal=values is None))
     return sorted(found, key=lambda doc: doc.own)
 
 
 def _walk(
-    model: type[BaseModel], values: BaseModel | None, prefix: str, section: str
+    model: type[BaseModel], values: BaseModel | None, prefix: str, section: str, *, reveal: bool
 ) -> Iterator[SettingDoc]:
     for name, field in model.model_fields.items():
         annotation = field.annotation
         value = getattr(values, name) if values is not None else _default(field)
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            yield from _walk(annotation, value, f"{prefix}{name.upper()}__", name)
+            inner = f"{prefix}{name.upper()}__"
+            yield from _walk(annotation, value, inner, name, reveal=reveal)
             continue
         secret = "Secret" in str(annotation)
         yield SettingDoc(
             variable=f"{prefix}{name.upper()}",
             section=section,
             description=field.description or "",
-            value=_spell(value),
+            value=_spell(value, reveal=reveal),
             secret=secret,
             own=not section and name not in PlatformSettings.model_fields,
         )
@@ -80,12 +81,13 @@ def _default(field: FieldInfo) -> Any:  # noqa: ANN401  # a default can be of an
     return None if field.is_required() else field.default
 
 
-def _spell(value: object) -> str:
-    """Return a value as it is written in the environment; secrets are masked."""
+def _spell(value: object, *, reveal: bool) -> str:
+    """Return a value as it is written in the environment; secrets are masked but for defaults."""
     if value is None:
         return ""
     if isinstance(value, SecretStr | SecretBytes):
-        return MASK if value.get_secret_value() else ""
+        plain = value.get_secret_value()
+        return str(plain) if reveal or not plain else MASK
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple):

@@ -5,34 +5,18 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 
 from ..api.problems import problem_responses
+from .dependencies import Orders, OrdersToRead
 from .errors import (
     IdempotencyKeyReusedError,
     InvalidCursorError,
     OrderNotFoundError,
     OrderStateError,
-    OrderStoreFullError,
-    OrderStoreUnavailableError,
 )
-from .repository import InMemoryOrderRepository
 from .schemas import Order, OrderCreate, OrderPage
-from .service import OrderService
 
-
-# Async, although it awaits nothing: FastAPI runs plain functions in threads, where two first
-# requests could make a store each.
-async def get_order_service(request: Request) -> OrderService:
-    """Return the application's order service; the first call makes it."""
-    state = request.app.state
-    if not hasattr(state, "order_service"):
-        state.order_service = OrderService(InMemoryOrderRepository())
-    service: OrderService = state.order_service
-    return service
-
-
-Orders = Annotated[OrderService, Depends(get_order_service)]
 IdempotencyKey = Annotated[
     str | None,
     Header(
@@ -51,9 +35,7 @@ router = APIRouter(prefix="/orders", tags=["orders"])
     status_code=201,
     summary="Place an order",
     response_description="The order; after a retry with the same Idempotency-Key, the first one.",
-    responses=problem_responses(
-        400, 422, IdempotencyKeyReusedError, OrderStoreFullError, OrderStoreUnavailableError
-    ),
+    responses=problem_responses(400, 422, IdempotencyKeyReusedError, 503),
 )
 async def place_order(
     body: OrderCreate,
@@ -72,10 +54,10 @@ async def place_order(
 @router.get(
     "",
     summary="List orders",
-    responses=problem_responses(422, InvalidCursorError, OrderStoreUnavailableError),
+    responses=problem_responses(422, InvalidCursorError, 503),
 )
 async def list_orders(
-    orders: Orders,
+    orders: OrdersToRead,
     limit: Annotated[int, Query(ge=1, le=100, description="Orders per page.")] = 20,
     cursor: Annotated[
         str | None,
@@ -89,9 +71,9 @@ async def list_orders(
 @router.get(
     "/{order_id}",
     summary="Look up an order",
-    responses=problem_responses(OrderNotFoundError, 422, OrderStoreUnavailableError),
+    responses=problem_responses(OrderNotFoundError, 422, 503),
 )
-async def get_order(order_id: UUID, orders: Orders) -> Order:
+async def get_order(order_id: UUID, orders: OrdersToRead) -> Order:
     """Return one order."""
     return await orders.get(order_id)
 
@@ -99,9 +81,7 @@ async def get_order(order_id: UUID, orders: Orders) -> Order:
 @router.post(
     "/{order_id}/ship",
     summary="Ship an order",
-    responses=problem_responses(
-        OrderNotFoundError, OrderStateError, 422, OrderStoreUnavailableError
-    ),
+    responses=problem_responses(OrderNotFoundError, OrderStateError, 422, 503),
 )
 async def ship_order(order_id: UUID, orders: Orders) -> Order:
     """Mark an order as shipped; from then on it can't be cancelled."""
@@ -111,9 +91,7 @@ async def ship_order(order_id: UUID, orders: Orders) -> Order:
 @router.post(
     "/{order_id}/cancel",
     summary="Cancel an order",
-    responses=problem_responses(
-        OrderNotFoundError, OrderStateError, 422, OrderStoreUnavailableError
-    ),
+    responses=problem_responses(OrderNotFoundError, OrderStateError, 422, 503),
 )
 async def cancel_order(order_id: UUID, orders: Orders) -> Order:
     """Cancel an order that is neither shipped nor cancelled."""

@@ -27,17 +27,3 @@ class InvalidCursorError(ServiceError):
 
     status = 422
     title = "Invalid cursor"
-
-
-class OrderStoreFullError(ServiceError):
-    """The in-memory store holds as many orders as it may."""
-
-    status = 503
-    title = "Order store full"
-
-
-class OrderStoreUnavailableError(ServiceError):
-    """The store can't be reached; nothing was changed."""
-
-    status = 503
-    title = "Order store unavailable"

@@ -45,7 +45,7 @@ class OrderService:
 
         Raises:
             IdempotencyKeyReusedError: When the key came before with another request.
-            OrderStoreFullError: When the store has no room.
+            ServiceError: With status 503, when the store can't keep it.
         """
         now = self.clock()
         order = Order(
