@@ -64,6 +64,10 @@ class RecordCodec:
         """Make the keys that these events need, all in one step."""
         self._keys.ids([subject for event in events for subject in _subjects(event)])
 
+    def is_prepared(self, event: AuditEvent) -> bool:
+        """Whether the keys that an event needs are at hand."""
+        return self._keys.has_all(_subjects(event))
+
     def encode(self, event: AuditEvent) -> Stored:
         """Return an event as a record.
 

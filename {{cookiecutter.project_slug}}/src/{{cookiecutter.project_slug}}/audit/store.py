@@ -20,6 +20,12 @@ from .schema import connect
 FILE = "trail.db"
 KEYS = "subject-keys.db"
 
+_INSERT = "INSERT INTO inbox (id, record, code) VALUES (?, ?, ?)"
+_FIND = (
+    "SELECT record FROM inbox WHERE id = ? UNION ALL SELECT record FROM entries"
+    " LEFT JOIN records USING (seq) WHERE id = ?"
+)
+
 log = get_logger(__name__)
 
 
@@ -50,7 +56,7 @@ class Inbox:
         self._connection = connect(path)
         self._writing = writing
         self._stored = stored
-        self._commits: GroupCommit[AuditEvent, bool] = GroupCommit(
+        self._commits: GroupCommit[AuditEvent | Stored, bool] = GroupCommit(
             self._write, max_batch=max_batch, max_pending=max_pending
         )
 
@@ -68,6 +74,14 @@ class Inbox:
         """
         return await self._commits.submit(event)
 
+    async def take(self, stored: Stored) -> bool:
+        """Store a record that was made before, unless it is in the trail; see `add`.
+
+        Raises:
+            AuditUnavailableError: When it could not be stored.
+        """
+        return await self._commits.submit(stored)
+
     @property
     def is_alive(self) -> bool:
         """Whether events are taken."""
@@ -78,42 +92,40 @@ class Inbox:
         self._commits.close()
         self._connection.close()
 
-    def _write(self, events: Sequence[AuditEvent]) -> list[bool | Exception]:
+    def _write(self, items: Sequence[AuditEvent | Stored]) -> list[bool | Exception]:
         """Store a batch in one transaction; see `GroupCommit`."""
         try:
-            self._codec.prepare(events)
-            encoded = [self._encode(event) for event in events]
+            self._codec.prepare([item for item in items if isinstance(item, AuditEvent)])
+            encoded = [self._encode(item) for item in items]
             with self._writing:
-                results = self._insert(events, encoded)
+                results = self._insert(items, encoded)
         except sqlite3.Error as error:
-            log.exception("audit_store_failed", events=len(events))
+            log.exception("audit_store_failed", events=len(items))
             raise AuditUnavailableError from error
         self._stored.set()
         return results
 
-    def _encode(self, event: AuditEvent) -> Stored | Exception:
+    def _encode(self, item: AuditEvent | Stored) -> Stored | Exception:
+        if isinstance(item, Stored):
+            return item
         try:
-            return self._codec.encode(event)
+            return self._codec.encode(item)
         except Exception as error:  # noqa: BLE001  # one event's fault must not fail its neighbours
             return error
 
     def _insert(
-        self, events: Sequence[AuditEvent], encoded: Sequence[Stored | Exception]
+        self, items: Sequence[AuditEvent | Stored], encoded: Sequence[Stored | Exception]
     ) -> list[bool | Exception]:
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             results: list[bool | Exception] = []
-            for event, stored in zip(events, encoded, strict=True):
-                if isinstance(stored, Exception):
-                    results.append(stored)
-                elif event.fingerprint and (earlier := self._earlier(event)) is not None:
-                    results.append(earlier)
-                else:
+            for item, stored in zip(items, encoded, strict=True):
+                result = stored if isinstance(stored, Exception) else self._earlier(item)
+                if result is None and isinstance(stored, Stored):
                     row = (stored.id, stored.record, stored.code)
-                    self._connection.execute(
-                        "INSERT INTO inbox (id, record, code) VALUES (?, ?, ?)", row
-                    )
-                    results.append(True)
+                    self._connection.execute(_INSERT, row)
+                    result = True
+                results.append(bool(result) if not isinstance(result, Exception) else result)
             self._connection.execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:
@@ -121,16 +133,17 @@ class Inbox:
             raise
         return results
 
-    def _earlier(self, event: AuditEvent) -> bool | Exception | None:
-        """Return what to answer when the event's idempotency key was used before, else None."""
-        query = (
-            "SELECT record FROM inbox WHERE id = ? UNION ALL SELECT record FROM entries"
-            " LEFT JOIN records USING (seq) WHERE id = ?"
-        )
-        row = self._connection.execute(query, (event.id, event.id)).fetchone()
+    def _earlier(self, item: AuditEvent | Stored) -> bool | Exception | None:
+        """Return what to answer when an event is there already, else None."""
+        expected = item.fingerprint if isinstance(item, AuditEvent) else None
+        if expected == "":
+            return None  # its id is new
+        row = self._connection.execute(_FIND, (item.id, item.id)).fetchone()
         if row is None:
             return None
         # A record that was dropped at the end of its retention can't be compared any more.
-        if row[0] is None or orjson.loads(row[0]).get("fingerprint") == event.fingerprint:
+        if expected is None or row[0] is None:
+            return False
+        if orjson.loads(row[0]).get("fingerprint") == expected:
             return False
         return AuditConflictError("another event was recorded under this idempotency key")

@@ -138,10 +138,12 @@ class Verification:
         """Walk through entries, records, nodes and checkpoints together, in order."""
         frontier = Frontier()
         roots: dict[int, bytes] = {}
-        wanted = {size for (size,) in self._connection.execute("SELECT size FROM checkpoints")}
-        if anchor is not None and anchor.checkpoint is not None:
-            wanted.add(anchor.checkpoint.size)
+        signed = {size for (size,) in self._connection.execute("SELECT size FROM checkpoints")}
+        wanted = {anchor.checkpoint.size, *signed} if anchor and anchor.checkpoint else signed
         nodes = []
+        # All that one step of the sealer seals has one time, and is followed by a checkpoint.
+        steps: list[int] = []
+        sealed = ""
         for seq, event_id, leaf, *stored in self._connection.execute(_LOG):
             if seq != frontier.size:
                 yield Finding(f"entry {frontier.size}", f"missing: the next one is {seq}")
@@ -150,11 +152,17 @@ class Verification:
             yield from (Finding(f"entry {seq}", text) for text in wrong)
             if not wrong:
                 yield from self._check_record(seq, entry, leaf, stored)
+                if seq and entry["sealed"] != sealed:
+                    steps.append(seq)
+                sealed = entry["sealed"]
             nodes += frontier.append(leaf_hash(leaf.encode()))
             if frontier.size in wanted:
                 roots[frontier.size] = frontier.root()
         self._report.size = frontier.size
         yield from self._check_nodes(nodes)
+        for size in steps:
+            if size not in signed:
+                yield Finding(f"checkpoint {size}", "is missing: it was deleted")
         yield from self._check_checkpoints(roots)
         if anchor is not None and anchor.checkpoint is not None:
             yield from self._check_anchor(anchor.checkpoint, roots)

@@ -88,6 +88,11 @@ def build_app(
     # jinja: if cookiecutter.include_audit_logging
     parts.insert(0, audit_lifespan(settings, service_version))
     # jinja: endif
+    # jinja: if cookiecutter.include_audit_logging and cookiecutter.include_database
+    from ..audit.transactional import relay_lifespan  # noqa: PLC0415  # toggled
+
+    parts.insert(2, relay_lifespan(settings.database))
+    # jinja: endif
     setup_logging(
         settings.log_level,
         settings.json_logs,
