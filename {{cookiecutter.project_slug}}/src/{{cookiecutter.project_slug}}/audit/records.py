@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
@@ -20,7 +20,8 @@ import orjson
 
 from .actions import ActionRegistry
 from .canonical import canonical
-from .events import AuditEvent, Retention, Sensitivity, timestamp
+from .errors import AuditConflictError
+from .events import Actor, AuditEvent, Retention, Sensitivity, timestamp
 from .keys import SHARED, SHARED_ID, MasterKey, SubjectKeys
 
 VERSION = 1
@@ -63,6 +64,10 @@ class RecordCodec:
     def prepare(self, events: Sequence[AuditEvent]) -> None:
         """Make the keys that these events need, all in one step."""
         self._keys.ids([subject for event in events for subject in _subjects(event)])
+
+    def is_prepared(self, event: AuditEvent) -> bool:
+        """Whether the keys that an event needs are at hand."""
+        return self._keys.has_all(_subjects(event))
 
     def encode(self, event: AuditEvent) -> Stored:
         """Return an event as a record.
@@ -146,6 +151,25 @@ class RecordCodec:
         ids = sorted(set(self._keys.ids(subjects)))
         box = self._keys.encrypt(ids, canonical(content), event.id.encode())
         return {"keys": ids, "box": b64encode(box).decode()}
+
+    def first_recorded(self, event: AuditEvent, record: str) -> AuditEvent:
+        """Return an event as a record of it was written, under the same idempotency key.
+
+        Raises:
+            AuditConflictError: When the record is of another event.
+        """
+        if orjson.loads(record).get("fingerprint") != event.fingerprint:
+            raise AuditConflictError("another event was recorded under this idempotency key")
+        then = self.decode(record, Sensitivity.RESTRICTED)
+        who = {name: value for name, value in then["actor"].items() if name != "key"}
+        # All that the fingerprint leaves open.
+        return replace(
+            event,
+            time=datetime.fromisoformat(then["time"]),
+            actor=Actor(**who),
+            request_id=then.get("request_id", ""),
+            trace_id=then.get("trace_id", ""),
+        )
 
     def decode(self, record: str, reveal: Sensitivity = Sensitivity.INTERNAL) -> dict[str, Any]:
         """Return a record for a reader, its boxes opened as far as the reader may see.
