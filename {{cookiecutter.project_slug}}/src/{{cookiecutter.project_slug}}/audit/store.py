@@ -91,9 +91,7 @@ class Inbox:
         self._commits.close()
         self._connection.close()
 
-    def _write(
-        self, items: Sequence[AuditEvent | Stored]
-    ) -> list[AuditEvent | Stored | Exception]:
+    def _write(self, items: Sequence[AuditEvent | Stored]) -> list[AuditEvent | Stored | Exception]:
         """Store a batch in one transaction; see `GroupCommit`."""
         try:
             self._codec.prepare([item for item in items if isinstance(item, AuditEvent)])
