@@ -95,7 +95,6 @@ class Load:
         self._stop = threading.Event()
         self.answers: list[tuple[int, bytes, bytes]] = []
         self.broken: list[str] = []
-        self.slowest = 0.0
         self._threads = [threading.Thread(target=self._call, args=(n,)) for n in range(CALLERS)]
 
     def _call(self, caller: int) -> None:
@@ -104,7 +103,6 @@ class Load:
         while not self._stop.is_set():
             number += CALLERS
             word = f"w{number % KEYS}"
-            began = time.monotonic()
             try:
                 connection.request("GET", f"/words/{word}")
                 answer = connection.getresponse()
@@ -112,7 +110,6 @@ class Load:
             except (OSError, http.client.HTTPException) as error:
                 self.broken.append(repr(error))
                 break
-            self.slowest = max(self.slowest, time.monotonic() - began)
         connection.close()
 
     @contextmanager

@@ -11,7 +11,7 @@ from typing import Any
 from .namespace import Namespace
 from .stores import Grant, Lease
 
-ENTRY_BYTES = 300
+ENTRY_BYTES = 200
 """What an entry takes besides its key and value, about: measured with tracemalloc."""
 
 
