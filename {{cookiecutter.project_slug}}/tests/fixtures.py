@@ -7,8 +7,11 @@ by the fixtures, not by the module.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
     from {{ cookiecutter.project_slug }}.settings import Settings
 
 Serve = Callable[..., "AbstractAsyncContextManager[httpx2.AsyncClient]"]
+Handle = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+Listen = Callable[..., AbstractAsyncContextManager[int]]
 
 
 @pytest.fixture(scope="session")
@@ -77,6 +82,47 @@ def serve() -> Serve:
         return _running(build_app(Settings(**keywords), **parts))
 
     return start
+
+
+@asynccontextmanager
+async def _listening(
+    handle: Handle, ssl_context: ssl.SSLContext | None = None
+) -> AsyncGenerator[int]:
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            # A client may go away in the middle.
+            with contextlib.suppress(asyncio.IncompleteReadError, OSError):
+                await handle(reader, writer)
+            writer.close()
+        except asyncio.CancelledError:
+            writer.transport.abort()
+        finally:
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        tasks.add(asyncio.ensure_future(serve(reader, writer)))
+
+    listening = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=ssl_context)
+    try:
+        yield listening.sockets[0].getsockname()[1]
+    finally:
+        listening.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await listening.wait_closed()
+
+
+@pytest.fixture
+def listen() -> Listen:
+    """A function that starts a server on 127.0.0.1 and yields its port.
+
+    Each connection is handled by the async function that it is given; at the end none is left open.
+    """
+    return _listening
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
@@ -67,32 +66,26 @@ async def probe(app: FastAPI, path: str = "/health/ready", method: str = "GET") 
         return await client.request(method, path)
 
 
-@asynccontextmanager
-async def server(
-    reply: bytes | None, *, seen: list[bytes] | None = None
-) -> AsyncGenerator[str, None]:
-    """Yield the URL of a real server that sends these bytes, or that never answers."""
-    release = asyncio.Event()
+@pytest.fixture
+def server(listen):
+    """A function that starts a server which sends these bytes, or never answers; yields its URL."""
 
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        request = await reader.readuntil(b"\r\n\r\n")
-        if seen is not None:
-            seen.append(request)
-        if reply is None:
-            await release.wait()
-        else:
-            writer.write(reply)
-            await writer.drain()
-        writer.close()
-        await writer.wait_closed()
+    @asynccontextmanager
+    async def start(reply: bytes | None, *, seen: list[bytes] | None = None):
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            request = await reader.readuntil(b"\r\n\r\n")
+            if seen is not None:
+                seen.append(request)
+            if reply is None:
+                await asyncio.Event().wait()
+            else:
+                writer.write(reply)
+                await writer.drain()
 
-    listening = await asyncio.start_server(answer, "127.0.0.1", 0)
-    try:
-        yield f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/health?token=s3cret"
-    finally:
-        release.set()
-        listening.close()
-        await listening.wait_closed()
+        async with listen(answer) as port:
+            yield f"http://127.0.0.1:{port}/health?token=s3cret"
+
+    return start
 
 
 def response(status: str) -> bytes:
@@ -217,14 +210,14 @@ async def test_router_without_a_registry_says_what_to_call():
         await probe(app)
 
 
-async def test_configured_external_service_is_asked():
+async def test_configured_external_service_is_asked(server):
     async with server(response("204 No Content")) as url:
         answer = await probe(service(external_service_url=url))
     assert answer.status_code == 200
     assert answer.json()["checks"]["external_service"]["status"] is True
 
 
-async def test_service_is_not_ready_while_the_external_one_fails():
+async def test_service_is_not_ready_while_the_external_one_fails(server):
     async with server(response("500 Internal Server Error")) as url:
         answer = await probe(service(external_service_url=url))
     assert answer.status_code == 503
@@ -232,7 +225,7 @@ async def test_service_is_not_ready_while_the_external_one_fails():
     assert "s3cret" not in answer.text
 
 
-async def test_probe_does_not_retry():
+async def test_probe_does_not_retry(server):
     requests: list[bytes] = []
     async with server(response("503 Service Unavailable"), seen=requests) as url:
         result = await check_external_service(url=url, settings=LOCAL)
@@ -247,14 +240,14 @@ async def test_external_service_that_is_down_is_refused():
     assert (result.name, result.status, result.detail) == ("external_service", False, "refused")
 
 
-async def test_external_service_that_hangs_times_out():
+async def test_external_service_that_hangs_times_out(server):
     async with server(None) as url:
         result = await check_external_service(url=url, settings=LOCAL, timeout_s=0.05)
     assert (result.status, result.detail) == (False, "timeout")
     assert result.latency_ms >= 50
 
 
-async def test_external_service_inside_the_network_must_be_allowed():
+async def test_external_service_inside_the_network_must_be_allowed(server):
     async with server(response("200 OK")) as url:
         result = await check_external_service(url=url)
     assert (result.status, result.detail) == (False, "forbidden")
@@ -265,7 +258,7 @@ async def test_external_service_without_a_url_is_not_configured():
     assert (result.status, result.detail) == (False, "not_configured")
 
 
-async def test_project_can_check_further_services_under_its_own_names():
+async def test_project_can_check_further_services_under_its_own_names(server):
     async with server(response("200 OK")) as url:
         ask = partial(check_external_service, url=url, settings=LOCAL)
         answer = await probe(service(HealthCheck("mail", ask)))

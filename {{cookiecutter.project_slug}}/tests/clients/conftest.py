@@ -51,22 +51,17 @@ class Server:
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        try:
-            while True:
-                self.requests.append(await _receive(reader))
-                self.arrivals.put_nowait(self.requests[-1])
-                answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-                if isinstance(answer, asyncio.Event):
-                    await answer.wait()
-                    break
-                if answer is None:
-                    break
-                writer.write(answer if isinstance(answer, bytes) else answer(self.requests[-1]))
-                await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass  # the client went away
-        finally:
-            writer.close()
+        while True:
+            self.requests.append(await _receive(reader))
+            self.arrivals.put_nowait(self.requests[-1])
+            answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+            if isinstance(answer, asyncio.Event):
+                await answer.wait()
+                break
+            if answer is None:
+                break
+            writer.write(answer if isinstance(answer, bytes) else answer(self.requests[-1]))
+            await writer.drain()
 
 
 async def _receive(reader: asyncio.StreamReader) -> Received:
@@ -91,30 +86,6 @@ def _answer(status: int = 200, body: bytes = b"ok", **headers: str) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-@asynccontextmanager
-async def _serving(
-    *answers: bytes | asyncio.Event | Callable[[Received], bytes] | None,
-    ssl_context: ssl.SSLContext | None = None,
-) -> AsyncGenerator[Server]:
-    server = Server(list(answers) or [_answer()])
-    tasks: set[asyncio.Task[None]] = set()
-
-    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.ensure_future(server.handle(reader, writer))
-        tasks.add(task)
-
-    listening = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=ssl_context)
-    server.port = listening.sockets[0].getsockname()[1]
-    try:
-        yield server
-    finally:
-        listening.close()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.sleep(0)
-
-
 @pytest.fixture
 def answer() -> Callable[..., bytes]:
     """A function that writes an HTTP response: status, body, headers."""
@@ -122,9 +93,20 @@ def answer() -> Callable[..., bytes]:
 
 
 @pytest.fixture
-def http_server() -> Callable[..., AbstractAsyncContextManager[Server]]:
+def http_server(listen: Callable[..., Any]) -> Callable[..., AbstractAsyncContextManager[Server]]:
     """A function that starts a server with the given answers."""
-    return _serving
+
+    @asynccontextmanager
+    async def start(
+        *answers: bytes | asyncio.Event | Callable[[Received], bytes] | None,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> AsyncGenerator[Server]:
+        server = Server(list(answers) or [_answer()])
+        async with listen(server.handle, ssl_context) as port:
+            server.port = port
+            yield server
+
+    return start
 
 
 @pytest.fixture

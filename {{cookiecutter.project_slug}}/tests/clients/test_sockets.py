@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ssl
 from ipaddress import IPv4Address
 
@@ -24,18 +23,16 @@ LIMITS = HttpClientSettings(allowed_internal_hosts=("127.0.0.1",), max_retries=0
 
 
 @pytest.fixture
-async def echo():
+async def echo(listen):
     """Port of a server that sends back what it gets, and closes when it gets an end."""
 
     async def handle(reader, writer):
-        with contextlib.suppress(ConnectionError):
-            while data := await reader.read(65_536):
-                writer.write(data)
-                await writer.drain()
-        writer.close()
+        while data := await reader.read(65_536):
+            writer.write(data)
+            await writer.drain()
 
-    async with await asyncio.start_server(handle, "127.0.0.1", 0) as server:
-        yield server.sockets[0].getsockname()[1]
+    async with listen(handle) as port:
+        yield port
 
 
 @pytest.fixture

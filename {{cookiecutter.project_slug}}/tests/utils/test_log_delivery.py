@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from {{ cookiecutter.project_slug }}.utils._log_writer import BATCH, LogWriter
 from {{ cookiecutter.project_slug }}.utils.logging import get_logger, setup_logging
 from {{ cookiecutter.project_slug }}.utils.redaction import REDACTED
 
@@ -38,10 +39,14 @@ async def test_lines_wait_ten_milliseconds_on_a_loop_and_errors_do_not(lines: An
 
 
 @pytest.mark.anyio
-async def test_full_buffer_is_written_at_once(lines: Any) -> None:
-    for number in range(64):
-        early.info("line", number=number)
-    assert len(lines.getvalue().splitlines()) == 64
+async def test_full_buffer_is_written_at_once() -> None:
+    stream = io.StringIO()
+    writer = LogWriter(lambda: stream)
+    for _ in range(BATCH - 1):
+        writer.write(b"line\n", False, now=1.0)
+    assert stream.getvalue() == ""
+    writer.write(b"line\n", False, now=1.0)
+    assert stream.getvalue() == "line\n" * BATCH
 
 
 def test_without_a_loop_lines_are_written_at_once(lines: Any) -> None:
