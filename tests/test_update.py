@@ -204,3 +204,15 @@ def test_database_switched_on_later_leaves_the_projects_own_domain_alone(
     run_in(project, "ruff", "check", ".")
     tests = ("tests/orders", *sorted(str(p) for p in (project / "tests/core").glob("test_[dmr]*")))
     run_in(project, "python", "-m", "pytest", "-q", *tests)
+
+
+def test_database_switched_off_and_on_again_gives_the_same_tree(
+    made: Callable[..., Path],
+) -> None:
+    project = made("copier", include_database=True)
+    before = snapshot(project)
+    update(project, TAG, include_database=False)
+    left = [name for name in snapshot(project) if "database" in name or "/migration" in name]
+    assert {n for n in left if ownership.classes_of(n, load_manifest()) != ["owned"]} == set()
+    update(project, TAG, include_database=True)
+    assert snapshot(project) == before

@@ -25,22 +25,11 @@ from .core.app import DISTRIBUTION, check_settings, service_version
 from .core.cache.commands import cache_commands
 # jinja: endif
 from .core.config import ENV_PREFIX, InsecureSettingsError
+# jinja: if cookiecutter.include_database
+from .core.database_commands import database_commands
+# jinja: endif
 from .core.settings_docs import describe, env_example, unknown_variables
 from .settings import Settings
-
-app = typer.Typer(
-    name=DISTRIBUTION,
-    help="Run and inspect this service.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-)
-config_app = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
-app.add_typer(config_app, name="config")
-# jinja: if cookiecutter.include_audit_logging
-app.add_typer(audit_app, name="audit")
-# jinja: endif
-app.add_typer(project_commands)
-
 
 def _fail(message: str) -> NoReturn:
     """End with a message for people, and exit code 1."""
@@ -75,6 +64,26 @@ def _root(
     if version:
         typer.echo(f"{DISTRIBUTION} {service_version()}")
         raise typer.Exit
+
+
+app = typer.Typer(
+    name=DISTRIBUTION,
+    help="Run and inspect this service.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+config_app = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
+app.add_typer(config_app, name="config")
+# jinja: if cookiecutter.include_database
+app.add_typer(database_commands(_load_settings), name="db")
+# jinja: endif
+# jinja: if cookiecutter.include_caching
+app.add_typer(cache_commands(_load_settings), name="cache")
+# jinja: endif
+# jinja: if cookiecutter.include_audit_logging
+app.add_typer(audit_app, name="audit")
+# jinja: endif
+app.add_typer(project_commands)
 
 
 @app.command()
@@ -176,17 +185,6 @@ def env_example_command(
         typer.echo(text, nl=False)
 
 
-# jinja: if cookiecutter.include_database
-from .core.database_commands import database_commands  # noqa: E402  # comes with its feature
-
-app.add_typer(database_commands(_load_settings), name="db")
-# jinja: endif
-
-# jinja: if cookiecutter.include_caching
-app.add_typer(cache_commands(_load_settings), name="cache")
-
-
-# jinja: endif
 def main() -> None:
     """Run the command line."""
     app(prog_name=DISTRIBUTION, args=sys.argv[1:])
