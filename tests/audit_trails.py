@@ -29,7 +29,7 @@ def part(name: str) -> Any:
 
 def settings(folder: Path) -> Any:
     """Return the settings of a trail in a folder."""
-    return importlib.import_module(f"{PACKAGE}.core.config").AuditSettings(path=folder)
+    return importlib.import_module(f"{PACKAGE}.core.audit_settings").AuditSettings(path=folder)
 
 
 def open_log(folder: Path, *, durable: bool = True) -> Any:
@@ -247,7 +247,7 @@ def remove_event(db: sqlite3.Connection, chance: random.Random) -> None:
 def truncate(db: sqlite3.Connection, chance: random.Random) -> None:
     """Go back to an older checkpoint, in every table: what is left is a trail that was whole."""
     sizes = [size for (size,) in db.execute("SELECT size FROM checkpoints ORDER BY size")]
-    size = chance.choice(sizes[:-1])
+    size = chance.choice(sizes[:-1] or sizes)  # the same one changes nothing, and is drawn again
     for table in ("entries", "records", "mentions"):
         db.execute(f"DELETE FROM {table} WHERE seq >= ?", (size,))
     db.execute("DELETE FROM checkpoints WHERE size > ?", (size,))

@@ -53,7 +53,8 @@ def audit_variables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Settings of a trail for tests that don't look at it, with keys for production's rules."""
     from {{ cookiecutter.project_slug }}.audit.checkpoint import NoteSigner
     from {{ cookiecutter.project_slug }}.audit.keys import new_master_key
-    from {{ cookiecutter.project_slug }}.core.config import ENV_PREFIX, AuditSettings
+    from {{ cookiecutter.project_slug }}.core.audit_settings import AuditSettings
+    from {{ cookiecutter.project_slug }}.core.config import ENV_PREFIX
 
     signer = NoteSigner(AuditSettings().origin, bytes(32))
     return {

@@ -24,7 +24,7 @@ from {{ cookiecutter.project_slug }}.audit import (
 )
 from {{ cookiecutter.project_slug }}.audit.schema import TRIGGERS, connect
 from {{ cookiecutter.project_slug }}.audit.verify import Report, Verification
-from {{ cookiecutter.project_slug }}.core.config import AuditSettings
+from {{ cookiecutter.project_slug }}.core.audit_settings import AuditSettings
 
 Tamper = Callable[[str], None]
 

@@ -15,7 +15,8 @@ from typer.testing import CliRunner, Result
 
 from {{ cookiecutter.project_slug }}.audit import Actor, AuditLog
 from {{ cookiecutter.project_slug }}.cli import app
-from {{ cookiecutter.project_slug }}.core.config import ENV_PREFIX, AuditSettings
+from {{ cookiecutter.project_slug }}.core.audit_settings import AuditSettings
+from {{ cookiecutter.project_slug }}.core.config import ENV_PREFIX
 
 REFUSAL = {"method": "GET", "route": "/x", "status": 403}
 

@@ -27,7 +27,7 @@ from {{ cookiecutter.project_slug }}.audit.errors import (
 from {{ cookiecutter.project_slug }}.audit.schema import connect
 from {{ cookiecutter.project_slug }}.audit.trail import Search, Trail
 from {{ cookiecutter.project_slug }}.audit.verify import Report
-from {{ cookiecutter.project_slug }}.core.config import AuditSettings
+from {{ cookiecutter.project_slug }}.core.audit_settings import AuditSettings
 from {{ cookiecutter.project_slug }}.utils.context import RequestContext, current_request
 
 pytestmark = pytest.mark.anyio

@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from typing import Any
 
 import pytest
 
@@ -20,9 +21,10 @@ Verify = Callable[..., Report]
 
 
 @pytest.fixture
-async def trail(audit: AuditLog) -> AuditLog:
+async def trail(audit: AuditLog, clock: Any) -> AuditLog:
     """A trail of twelve events under three checkpoints."""
-    for _ in range(3):
+    for minute in range(3):
+        clock.forward(days=minute / 1440)
         events = (
             audit.record("order.shipped", target=f"order:{n}", data={"carrier": "DHL"})
             for n in range(4)
@@ -44,7 +46,7 @@ async def test_trail_that_nobody_touched_is_whole(trail: AuditLog, verify: Verif
         ("UPDATE records SET record = replace(record, 'DHL', 'UPS') WHERE seq = 5", "entry 5"),
         ("UPDATE records SET action = 'order.seen' WHERE seq = 5", "entry 5"),
         ("UPDATE records SET target = 'order:9' WHERE seq = 5", "entry 5"),
-        ("UPDATE entries SET leaf = replace(leaf, '12:00', '13:00') WHERE seq = 5", "entry 5"),
+        ("UPDATE entries SET leaf = replace(leaf, '12:0', '13:0') WHERE seq = 5", "entry 5"),
         ("UPDATE entries SET leaf = 'x' WHERE seq = 5", "entry 5"),
         ("UPDATE entries SET id = 'x' WHERE seq = 5", "entry 5"),
         ("DELETE FROM entries WHERE seq = 5", "entry 5"),
@@ -52,6 +54,7 @@ async def test_trail_that_nobody_touched_is_whole(trail: AuditLog, verify: Verif
         ("DELETE FROM entries WHERE seq = 11", "checkpoint 12"),
         ("DELETE FROM records WHERE seq = 5", "entry 5"),
         ("DELETE FROM checkpoints WHERE size = 12", "entry 8"),
+        ("DELETE FROM checkpoints WHERE size = 4", "checkpoint 4"),
         ("DELETE FROM checkpoints", "entry 0"),
         ("UPDATE checkpoints SET note = replace(note, '4', '5') WHERE size = 4", "checkpoint 4"),
         ("UPDATE entries SET seq = seq + 100 WHERE seq = 5", "entry 5"),

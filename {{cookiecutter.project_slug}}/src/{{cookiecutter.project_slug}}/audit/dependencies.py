@@ -24,9 +24,14 @@ class RequestAudit:
     actor is anonymous. The request's and the trace's id are on every event anyway.
     """
 
-    def __init__(self, log: AuditLog, request: Request) -> None:
+    def __init__(self, log: AuditLog, request: Request, session: object | None = None) -> None:
         self.log = log
         self._request = request
+        self._session = session
+
+    def within(self, session: object) -> RequestAudit:
+        """Return the same, recording in a transaction."""
+        return RequestAudit(self.log, self._request, session)
 
     @property
     def actor(self) -> Actor:
@@ -63,6 +68,7 @@ class RequestAudit:
             subjects=subjects,
             data=data,
             idempotency_key=idempotency_key,
+            session=self._session,
         )
 
 

@@ -158,6 +158,10 @@ class SubjectKeys:
                     self._make(new)
             return [self._ids[subject] for subject in subjects]
 
+    def has_all(self, subjects: Iterable[str]) -> bool:
+        """Whether the subjects' keys were used lately, so that `ids` will not wait for the disk."""
+        return all(subject in self._ids for subject in subjects)
+
     def find(self, subject: str) -> str | None:
         """Return the id of a subject's key, or None when there is none (any more)."""
         with self._lock:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from ..utils.context import current_request
 from ..utils.logging import get_logger
@@ -30,7 +30,7 @@ from .events import (
     utc_now,
 )
 from .keys import MasterKey, SubjectKeys, development_secrets
-from .records import RecordCodec
+from .records import RecordCodec, Stored
 from .sealer import Sealer
 from .store import FILE, KEYS, Inbox
 
@@ -103,6 +103,22 @@ def check_audit_settings(settings: AuditSettings) -> None:
         AuditSecrets.parse(settings, signing, master)
 
 
+class TransactionalStore(Protocol):
+    """Records an event in the transaction of a caller."""
+
+    async def add(self, event: AuditEvent, session: object) -> str | None:
+        """Put an event into the transaction, unless it is there already.
+
+        Returns:
+            None, or the record of the earlier event, as `Inbox.add` does.
+
+        Raises:
+            TypeError: When the session is none.
+            AuditConflictError: When another event has its idempotency key.
+        """
+        ...
+
+
 class AuditLog:
     """Records events in the trail's own file, and seals them in the background.
 
@@ -113,6 +129,8 @@ class AuditLog:
         secrets: Its keys.
         keys: The keys of subjects.
         codec: Turns events into records and back.
+        outbox: Records in callers' transactions; None without a database.
+        problems: Says why events of transactions don't arrive; empty when they do.
     """
 
     def __init__(
@@ -137,6 +155,8 @@ class AuditLog:
         self.keys = SubjectKeys(settings.path / KEYS, self.secrets.master)
         days = {Retention(name): count for name, count in settings.retention_days.items()}
         self.codec = RecordCodec(actions, self.keys, self.secrets.master, days)
+        self.outbox: TransactionalStore | None = None
+        self.problems: Callable[[], str] = str
         self._stored = threading.Event()
         writing = threading.Lock()
         self.sealer = Sealer(
@@ -163,7 +183,9 @@ class AuditLog:
     @property
     def problem(self) -> str:
         """Why events are not stored or not sealed at the moment; empty when all is well."""
-        return self.sealer.last_error if self._inbox.is_alive else "the writer has stopped"
+        if not self._inbox.is_alive:
+            return "the writer has stopped"
+        return self.sealer.last_error or self.problems()
 
     def close(self) -> None:
         """Store and seal what waits, and close the files."""
@@ -184,8 +206,11 @@ class AuditLog:
         subjects: Sequence[str] = (),
         data: Values | None = None,
         idempotency_key: str = "",
+        session: object | None = None,
     ) -> AuditEvent:
         """Record an event and return it once it is on the disk.
+
+        With a session it is in the session's transaction, and on the disk when that is committed.
 
         Args:
             action: A registered action, or its name.
@@ -200,6 +225,8 @@ class AuditLog:
             data: What else the action's schema has.
             idempotency_key: A second event of this action with this key is not stored again; the
                 first one is returned.
+            session: The `AsyncSession` of the transaction that makes the change, where the
+                project has a database.
 
         Raises:
             UnregisteredActionError: When nobody registered the action (not in production).
@@ -213,7 +240,21 @@ class AuditLog:
         event = replace(event, reason=reason, subjects=tuple(subjects))
         if idempotency_key:
             event = self._idempotent(event, idempotency_key)
-        return await self._inbox.add(event)
+        if session is None:
+            earlier = await self._inbox.add(event)
+        elif self.outbox is None:
+            raise TypeError("session: this service has no database, or was not started")
+        else:
+            earlier = await self.outbox.add(event, session)
+        return self.codec.as_recorded(event, earlier) if earlier else event
+
+    async def take(self, stored: Stored) -> None:
+        """Put a record that was kept elsewhere into the trail, unless it is there.
+
+        Raises:
+            AuditUnavailableError: When it could not be stored.
+        """
+        await self._inbox.take(stored)
 
     def _draft(
         self, action: str, target: Target | str, outcome: str, actor: Actor | None

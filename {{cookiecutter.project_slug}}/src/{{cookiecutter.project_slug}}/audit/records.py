@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
@@ -20,7 +20,7 @@ import orjson
 
 from .actions import ActionRegistry
 from .canonical import canonical
-from .events import AuditEvent, Retention, Sensitivity, timestamp
+from .events import Actor, AuditEvent, Retention, Sensitivity, timestamp
 from .keys import SHARED, SHARED_ID, MasterKey, SubjectKeys
 
 VERSION = 1
@@ -63,6 +63,10 @@ class RecordCodec:
     def prepare(self, events: Sequence[AuditEvent]) -> None:
         """Make the keys that these events need, all in one step."""
         self._keys.ids([subject for event in events for subject in _subjects(event)])
+
+    def is_prepared(self, event: AuditEvent) -> bool:
+        """Whether the keys that an event needs are at hand."""
+        return self._keys.has_all(_subjects(event))
 
     def encode(self, event: AuditEvent) -> Stored:
         """Return an event as a record.
@@ -168,6 +172,18 @@ class RecordCodec:
                 else:
                     shown["hidden"] = True
         return shown
+
+    def as_recorded(self, event: AuditEvent, record: str) -> AuditEvent:
+        """Return an event with what its fingerprint leaves open as in an earlier record of it."""
+        then = self.decode(record, Sensitivity.RESTRICTED)
+        who = {name: value for name, value in then["actor"].items() if name != "key"}
+        return replace(
+            event,
+            time=datetime.fromisoformat(then["time"]),
+            actor=Actor(**who),
+            request_id=then.get("request_id", ""),
+            trace_id=then.get("trace_id", ""),
+        )
 
 
 def _subjects(event: AuditEvent) -> list[str]:

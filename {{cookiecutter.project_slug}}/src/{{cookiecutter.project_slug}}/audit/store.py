@@ -6,21 +6,25 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Sequence
-from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 
 import orjson
 
 from ..utils.logging import get_logger
 from .errors import AuditConflictError, AuditUnavailableError
-from .events import Actor, AuditEvent, Sensitivity
+from .events import AuditEvent
 from .group_commit import GroupCommit
 from .records import RecordCodec, Stored
 from .schema import connect
 
 FILE = "trail.db"
 KEYS = "subject-keys.db"
+
+_INSERT = "INSERT INTO inbox (id, record, code) VALUES (?, ?, ?)"
+_FIND = (
+    "SELECT record FROM inbox WHERE id = ? UNION ALL SELECT record FROM entries"
+    " LEFT JOIN records USING (seq) WHERE id = ?"
+)
 
 log = get_logger(__name__)
 
@@ -52,16 +56,16 @@ class Inbox:
         self._connection = connect(path)
         self._writing = writing
         self._stored = stored
-        self._commits: GroupCommit[AuditEvent, AuditEvent] = GroupCommit(
+        self._commits: GroupCommit[AuditEvent | Stored, str | None] = GroupCommit(
             self._write, max_batch=max_batch, max_pending=max_pending
         )
 
-    async def add(self, event: AuditEvent) -> AuditEvent:
-        """Store an event and return it once it is on the disk.
+    async def add(self, event: AuditEvent) -> str | None:
+        """Store an event and return once it is on the disk.
 
         Returns:
-            The event; or the one that was stored before under the same idempotency key, with the
-            same content, and then nothing is stored.
+            None; or, with nothing stored, the record of the event that was stored before under the
+            same idempotency key, with the same content: empty when it has been dropped.
 
         Raises:
             AuditUnavailableError: When it could not be stored.
@@ -69,6 +73,14 @@ class Inbox:
             InvalidEventError: When it can't be written as JSON.
         """
         return await self._commits.submit(event)
+
+    async def take(self, stored: Stored) -> str | None:
+        """Store a record that was made before, unless it is in the trail; see `add`.
+
+        Raises:
+            AuditUnavailableError: When it could not be stored.
+        """
+        return await self._commits.submit(stored)
 
     @property
     def is_alive(self) -> bool:
@@ -80,42 +92,39 @@ class Inbox:
         self._commits.close()
         self._connection.close()
 
-    def _write(self, events: Sequence[AuditEvent]) -> list[AuditEvent | Exception]:
+    def _write(self, items: Sequence[AuditEvent | Stored]) -> list[str | Exception | None]:
         """Store a batch in one transaction; see `GroupCommit`."""
         try:
-            self._codec.prepare(events)
-            encoded = [self._encode(event) for event in events]
+            self._codec.prepare([item for item in items if isinstance(item, AuditEvent)])
+            encoded = [self._encode(item) for item in items]
             with self._writing:
-                results = self._insert(events, encoded)
+                results = self._insert(items, encoded)
         except sqlite3.Error as error:
-            log.exception("audit_store_failed", events=len(events))
+            log.exception("audit_store_failed", events=len(items))
             raise AuditUnavailableError from error
         self._stored.set()
         return results
 
-    def _encode(self, event: AuditEvent) -> Stored | Exception:
+    def _encode(self, item: AuditEvent | Stored) -> Stored | Exception:
+        if isinstance(item, Stored):
+            return item
         try:
-            return self._codec.encode(event)
+            return self._codec.encode(item)
         except Exception as error:  # noqa: BLE001  # one event's fault must not fail its neighbours
             return error
 
     def _insert(
-        self, events: Sequence[AuditEvent], encoded: Sequence[Stored | Exception]
-    ) -> list[AuditEvent | Exception]:
+        self, items: Sequence[AuditEvent | Stored], encoded: Sequence[Stored | Exception]
+    ) -> list[str | Exception | None]:
         self._connection.execute("BEGIN IMMEDIATE")
         try:
-            results: list[AuditEvent | Exception] = []
-            for event, stored in zip(events, encoded, strict=True):
-                if isinstance(stored, Exception):
-                    results.append(stored)
-                elif event.fingerprint and (earlier := self._earlier(event)) is not None:
-                    results.append(earlier)
-                else:
+            results: list[str | Exception | None] = []
+            for item, stored in zip(items, encoded, strict=True):
+                result = stored if isinstance(stored, Exception) else self._earlier(item)
+                if result is None and isinstance(stored, Stored):
                     row = (stored.id, stored.record, stored.code)
-                    self._connection.execute(
-                        "INSERT INTO inbox (id, record, code) VALUES (?, ?, ?)", row
-                    )
-                    results.append(event)
+                    self._connection.execute(_INSERT, row)
+                results.append(result)
             self._connection.execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:
@@ -123,30 +132,16 @@ class Inbox:
             raise
         return results
 
-    def _earlier(self, event: AuditEvent) -> AuditEvent | Exception | None:
-        """Return what to answer when the event's idempotency key was used before, else None."""
-        query = (
-            "SELECT record FROM inbox WHERE id = ? UNION ALL SELECT record FROM entries"
-            " LEFT JOIN records USING (seq) WHERE id = ?"
-        )
-        row = self._connection.execute(query, (event.id, event.id)).fetchone()
+    def _earlier(self, item: AuditEvent | Stored) -> str | Exception | None:
+        """Return what to answer when an event is there already, else None."""
+        expected = item.fingerprint if isinstance(item, AuditEvent) else None
+        if expected == "":
+            return None  # its id is new
+        row = self._connection.execute(_FIND, (item.id, item.id)).fetchone()
         if row is None:
             return None
         # A record that was dropped at the end of its retention can't be compared any more.
-        if row[0] is None:
-            return event
-        if orjson.loads(row[0]).get("fingerprint") != event.fingerprint:
+        record = str(row[0] or "")
+        if record and expected not in {None, orjson.loads(record).get("fingerprint")}:
             return AuditConflictError("another event was recorded under this idempotency key")
-        return self._as_first_recorded(event, row[0])
-
-    def _as_first_recorded(self, event: AuditEvent, record: str) -> AuditEvent:
-        """Return an event with what its fingerprint leaves open as in the record of then."""
-        then = self._codec.decode(record, Sensitivity.RESTRICTED)
-        who = {name: value for name, value in then["actor"].items() if name != "key"}
-        return replace(
-            event,
-            time=datetime.fromisoformat(then["time"]),
-            actor=Actor(**who),
-            request_id=then.get("request_id", ""),
-            trace_id=then.get("trace_id", ""),
-        )
+        return record

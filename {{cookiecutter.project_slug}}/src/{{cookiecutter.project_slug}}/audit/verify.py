@@ -20,6 +20,7 @@ import orjson
 
 from .canonical import canonical
 from .checkpoint import Checkpoint, CheckpointError, NoteVerifier
+from .errors import InvalidEventError
 from .events import timestamp, utc_now
 from .keys import MasterKey
 from .merkle import Frontier, is_consistent, leaf_hash
@@ -137,10 +138,12 @@ class Verification:
         """Walk through entries, records, nodes and checkpoints together, in order."""
         frontier = Frontier()
         roots: dict[int, bytes] = {}
-        wanted = {size for (size,) in self._connection.execute("SELECT size FROM checkpoints")}
-        if anchor is not None and anchor.checkpoint is not None:
-            wanted.add(anchor.checkpoint.size)
+        signed = {size for (size,) in self._connection.execute("SELECT size FROM checkpoints")}
+        wanted = {anchor.checkpoint.size, *signed} if anchor and anchor.checkpoint else signed
         nodes = []
+        # All that one step of the sealer seals has one time, and is followed by a checkpoint.
+        steps: list[int] = []
+        sealed = ""
         for seq, event_id, leaf, *stored in self._connection.execute(_LOG):
             if seq != frontier.size:
                 yield Finding(f"entry {frontier.size}", f"missing: the next one is {seq}")
@@ -149,11 +152,17 @@ class Verification:
             yield from (Finding(f"entry {seq}", text) for text in wrong)
             if not wrong:
                 yield from self._check_record(seq, entry, leaf, stored)
+                if seq and entry["sealed"] != sealed:
+                    steps.append(seq)
+                sealed = entry["sealed"]
             nodes += frontier.append(leaf_hash(leaf.encode()))
             if frontier.size in wanted:
                 roots[frontier.size] = frontier.root()
         self._report.size = frontier.size
         yield from self._check_nodes(nodes)
+        for size in steps:
+            if size not in signed:
+                yield Finding(f"checkpoint {size}", "is missing: it was deleted")
         yield from self._check_checkpoints(roots)
         if anchor is not None and anchor.checkpoint is not None:
             yield from self._check_anchor(anchor.checkpoint, roots)
@@ -169,7 +178,16 @@ class Verification:
         if commitment(record) != entry["commitment"]:
             yield Finding(where, f"the record of event {entry['id']} was changed")
             return
-        # It is what the log commits to, so it has the shape this service gave it.
+        try:
+            yield from self._compare(seq, entry, leaf, stored)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            yield Finding(where, "the record is not one this service writes")
+
+    def _compare(
+        self, seq: int, entry: dict[str, Any], leaf: str, stored: list[Any]
+    ) -> Iterator[Finding]:
+        """Compare a record with all that was derived from it."""
+        record, where = stored[-1], f"entry {seq}"
         fields = orjson.loads(record)
         if entry_for(seq, record, fields, datetime.fromisoformat(entry["sealed"])) != leaf:
             yield Finding(where, "the entry contradicts its record")
@@ -273,13 +291,15 @@ def _read_entry(seq: int, event_id: str, leaf: str) -> tuple[dict[str, Any], lis
     try:
         entry = orjson.loads(leaf)
         same = canonical(entry).decode() == leaf
-    except (ValueError, AttributeError):
+    except (ValueError, InvalidEventError):
         return {}, ["the entry is not readable: it was changed"]
     if (
         not isinstance(entry, dict)
         or not same
         or not _ENTRY <= entry.keys() <= _ENTRY | {"expires"}
     ):
+        return {}, ["the entry is not one this service writes: it was changed"]
+    if not all(isinstance(entry[name], str) for name in entry.keys() - {"seq", "v"}):
         return {}, ["the entry is not one this service writes: it was changed"]
     wrong = []
     if entry["seq"] != seq:

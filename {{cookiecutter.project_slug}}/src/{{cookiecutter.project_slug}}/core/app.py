@@ -23,6 +23,9 @@ from ..audit.financial import financial_lifespan
 from ..audit.installation import audit_check, audit_lifespan, record_refusals
 from ..audit.log import check_audit_settings
 # jinja: endif
+# jinja: if cookiecutter.include_audit_logging and cookiecutter.include_database
+from ..audit.transactional import relay_lifespan
+# jinja: endif
 from ..middleware.security import KeyFunction, add_security_middleware
 from ..middleware.stack import LeanFastAPI
 from ..utils.logging import flush, get_logger, setup_logging
@@ -98,6 +101,9 @@ def build_app(
     parts, probes = [*lifespans], [*checks]
     # jinja: if cookiecutter.include_audit_logging and cookiecutter.include_financial
     parts.insert(0, financial_lifespan)
+    # jinja: endif
+    # jinja: if cookiecutter.include_audit_logging and cookiecutter.include_database
+    parts.insert(0, relay_lifespan(settings.database))
     # jinja: endif
     # jinja: if cookiecutter.include_audit_logging
     parts.insert(0, audit_lifespan(settings, service_version))

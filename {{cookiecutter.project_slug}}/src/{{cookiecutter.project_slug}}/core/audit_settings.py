@@ -1,6 +1,7 @@
 # Managed by Slipway: updates overwrite this file. To extend the service see AGENTS.md.
 """Settings of the audit trail."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -55,3 +56,18 @@ class AuditSettings(Section):
         default=RETENTION_DAYS,
         description="Days that the events of each retention class are kept, as JSON.",
     )
+
+    def insecure(self) -> Iterator[tuple[str, bool, str, str]]:
+        """Yield rules for production, as `PlatformSettings` does."""
+        yield (
+            "AUDIT__SIGNING_KEY",
+            self.signing_key is None or self.master_key is None,
+            "the audit trail's keys would lie beside the trail",
+            "Set it and AUDIT__MASTER_KEY from a secret store; `audit keygen` makes both.",
+        )
+        yield (
+            "AUDIT__PATH",
+            not self.path.is_absolute(),
+            "the audit trail would be lost with the container's folder",
+            "Set an absolute path on a disk that is kept and backed up.",
+        )

@@ -361,20 +361,6 @@ class PlatformSettings(BaseSettings):
             "any client may claim any address",
             "List the networks of your own proxies only.",
         )
-        # jinja: if cookiecutter.include_audit_logging
-        yield (
-            "AUDIT__SIGNING_KEY",
-            self.audit.signing_key is None or self.audit.master_key is None,
-            "the audit trail's keys would lie beside the trail",
-            "Set it and AUDIT__MASTER_KEY from a secret store; `audit keygen` makes both.",
-        )
-        yield (
-            "AUDIT__PATH",
-            not self.audit.path.is_absolute(),
-            "the audit trail would be lost with the container's folder",
-            "Set an absolute path on a disk that is kept and backed up.",
-        )
-        # jinja: endif
         yield (
             "RATE_LIMIT__ENABLED",
             not self.rate_limit.enabled,
@@ -384,6 +370,10 @@ class PlatformSettings(BaseSettings):
 
         # jinja: if cookiecutter.include_database
         yield from self.database.insecure()
+
+        # jinja: endif
+        # jinja: if cookiecutter.include_audit_logging
+        yield from self.audit.insecure()
 
         # jinja: endif
     def require_secure(self) -> None:

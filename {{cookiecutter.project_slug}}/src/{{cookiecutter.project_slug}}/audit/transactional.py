@@ -1,0 +1,194 @@
+# Managed by Slipway: updates overwrite this file. To extend the service see AGENTS.md.
+"""Events in the caller's transaction: they are recorded when it commits, and only then.
+
+The event is a row of the project's own database, written through the caller's session. After the
+commit a relay moves it into the trail, where the sealer takes it. The relay may repeat itself after a
+crash; the trail knows an event by its id and takes it once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
+from typing import Annotated, cast
+
+import orjson
+from fastapi import Depends, FastAPI
+from sqlalchemy import Table, delete, insert, select, update
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ..core.database import Database, DatabaseUnavailableError, DbSession
+from ..core.database_settings import DatabaseSettings
+from ..utils.logging import get_logger
+from .dependencies import RequestAudit, get_audit
+from .errors import AuditConflictError, AuditUnavailableError
+from .events import AuditEvent
+from .log import AuditLog
+from .models import AuditOutboxRow
+from .records import Stored
+from .schema import connect
+from .trail import Trail
+
+STEP = 500
+"""Rows per transaction."""
+
+log = get_logger(__name__)
+_table = cast("Table", AuditOutboxRow.__table__)
+
+
+class Outbox:
+    """Records events through the session of a caller."""
+
+    def __init__(self, audit: AuditLog) -> None:
+        self._audit = audit
+
+    async def add(self, event: AuditEvent, session: object) -> str | None:
+        """Put an event into the session's transaction; see `Inbox.add` for what it returns.
+
+        Raises:
+            TypeError: When the session is none.
+            AuditConflictError: When another event was recorded under its idempotency key.
+            InvalidEventError: When it can't be written as JSON.
+        """
+        if not isinstance(session, AsyncSession):
+            raise TypeError("session: pass the AsyncSession of the transaction")
+        codec = self._audit.codec
+        if not codec.is_prepared(event):
+            await asyncio.to_thread(codec.prepare, [event])  # makes a key, which waits for the disk
+        stored = codec.encode(event)
+        if event.fingerprint:
+            earlier = await self._earlier(stored.id, session)
+            if earlier is not None:
+                if earlier and orjson.loads(earlier).get("fingerprint") != event.fingerprint:
+                    raise AuditConflictError(
+                        "another event was recorded under this idempotency key"
+                    )
+                return earlier
+        row = {"id": stored.id, "record": stored.record, "code": stored.code, "relayed": False}
+        await session.execute(insert(_table), row)
+        return None
+
+    async def _earlier(self, event_id: str, session: AsyncSession) -> str | None:
+        """Return the record of an event that is there already, empty when dropped; or None."""
+        query = select(_table.c.record).where(_table.c.id == event_id)
+        record = (await session.execute(query)).scalar_one_or_none()
+        if record is None:
+            with closing(connect(self._audit.file, read_only=True)) as connection:
+                row = Trail(connection).find(event_id)
+            if row is None:
+                return None
+            record = row.record or ""
+        return str(record)
+
+
+class Relay:
+    """Moves events from the outbox into the trail.
+
+    Attributes:
+        problem: Why the last step failed, or an empty string.
+    """
+
+    def __init__(self, audit: AuditLog, settings: DatabaseSettings) -> None:
+        # Connections of its own: it must neither wait for a request nor see what is not committed.
+        size = {"pool_size": 1, "max_overflow": 0}
+        self._database = Database(settings.model_copy(update=size))
+        self._audit = audit
+        self._stop = asyncio.Event()
+        self.problem = ""
+
+    async def run(self, interval_s: float) -> None:
+        """Relay until `stop` is called, and then what is left."""
+        while not self._stop.is_set():
+            await self._try()
+            try:
+                await asyncio.wait_for(self._stop.wait(), interval_s)
+            except TimeoutError:
+                continue
+        await self._try()
+        await self._database.aclose()
+
+    def stop(self) -> None:
+        """Let `run` end."""
+        self._stop.set()
+
+    async def relay(self) -> int:
+        """Move what is committed, and return how many events that were."""
+        total = 0
+        while moved := await self._step():
+            total += moved
+        return total
+
+    async def _try(self) -> None:
+        try:
+            await self.relay()
+            self.problem = ""
+        except (SQLAlchemyError, DatabaseUnavailableError, AuditUnavailableError) as error:
+            # The events are safe where they are; the readiness check tells.
+            if not self.problem:
+                log.exception("audit_relay_failed")
+            self.problem = type(error).__name__
+
+    async def _step(self) -> int:
+        query = select(_table.c.n, _table.c.id, _table.c.record, _table.c.code)
+        query = query.order_by(_table.c.n).limit(STEP)
+        if self._database.file is not None:
+            # Its writers take turns: don't hold the turn while the trail waits for the disk.
+            async with self._database.read() as session:
+                rows = (await session.execute(query)).all()
+            if rows:
+                await self._store([Stored(*row[1:]) for row in rows])
+                async with self._database.transaction() as session:
+                    await _remove(session, [row.n for row in rows])
+            return len(rows)
+        async with self._database.transaction() as session:
+            # Other replicas take other rows meanwhile.
+            rows = (await session.execute(query.with_for_update(skip_locked=True))).all()
+            if rows:
+                await self._store([Stored(*row[1:]) for row in rows])
+                await _remove(session, [row.n for row in rows])
+        return len(rows)
+
+    async def _store(self, events: Sequence[Stored]) -> None:
+        await asyncio.gather(*map(self._audit.take, events))
+
+
+async def _remove(session: AsyncSession, numbers: Sequence[int]) -> None:
+    """Mark rows as relayed, which is what allows to delete them."""
+    await session.execute(update(_table).where(_table.c.n.in_(numbers)).values(relayed=True))
+    await session.execute(delete(_table).where(_table.c.n.in_(numbers)))
+
+
+def relay_lifespan(
+    settings: DatabaseSettings,
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """Return a lifespan that lets the audit log record in transactions, and relays."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
+        audit: AuditLog = app.state.audit
+        relay = Relay(audit, settings)
+        audit.outbox = Outbox(audit)
+        audit.problems = lambda: relay.problem
+        # With the sealer's own interval an event is sealed within a second of its commit.
+        task = asyncio.create_task(relay.run(audit.settings.seal_interval_s * 0.8))
+        try:
+            yield
+        finally:
+            audit.outbox = None
+            relay.stop()
+            await task
+
+    return lifespan
+
+
+async def _get_transactional_audit(
+    audit: Annotated[RequestAudit, Depends(get_audit)], session: DbSession
+) -> RequestAudit:
+    """Return the audit log for a request, recording in the request's transaction."""
+    return audit.within(session)
+
+
+TransactionalAudit = Annotated[RequestAudit, Depends(_get_transactional_audit, scope="function")]
+"""The audit log, for an endpoint that changes the database: both happen, or neither."""

@@ -1,0 +1,179 @@
+# Managed by Slipway: updates overwrite this file. To extend the service see AGENTS.md.
+"""Events in the caller's transaction: recorded when it commits, and only then."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from typing import Annotated, Any
+
+import pytest
+from fastapi import APIRouter, Query
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from {{ cookiecutter.project_slug }}.audit import Actor, AuditLog
+from {{ cookiecutter.project_slug }}.audit.errors import AuditConflictError
+from {{ cookiecutter.project_slug }}.audit.records import Stored
+from {{ cookiecutter.project_slug }}.audit.transactional import (
+    Outbox,
+    Relay,
+    TransactionalAudit,
+)
+from {{ cookiecutter.project_slug }}.audit.verify import Report
+from {{ cookiecutter.project_slug }}.core.database import Database
+from {{ cookiecutter.project_slug }}.core.database_settings import (
+    DatabaseSettings,
+)
+from {{ cookiecutter.project_slug }}.core.errors import ConflictError
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def database_settings(own_database: str) -> DatabaseSettings:
+    return DatabaseSettings.model_validate({"url": own_database})
+
+
+@pytest.fixture
+async def database(database_settings: DatabaseSettings) -> AsyncIterator[Database]:
+    """A database that only this test uses, so that it can commit."""
+    database = Database(database_settings)
+    yield database
+    await database.aclose()
+
+
+@pytest.fixture
+def relay(audit: AuditLog, database_settings: DatabaseSettings) -> Relay:
+    audit.outbox = Outbox(audit)
+    return Relay(audit, database_settings)
+
+
+async def see(audit: AuditLog, session: object, **more: Any) -> str:
+    actor = Actor("user", "ada")
+    event = await audit.record("order.seen", target="order:1", actor=actor, session=session, **more)
+    return event.id
+
+
+async def test_event_is_recorded_when_the_transaction_commits(
+    audit: AuditLog, database: Database, relay: Relay, verify: Callable[..., Report]
+) -> None:
+    async with database.transaction() as session:
+        event_id = await see(audit, session)
+        assert await relay.relay() == 0
+    assert await relay.relay() == 1
+    assert await relay.relay() == 0
+    audit.sealer.seal()
+    report = verify()
+    assert (report.size, report.findings) == (1, [])
+    row = audit.sealer.connection.execute("SELECT id FROM entries").fetchone()
+    assert row == (event_id,)
+    async with database.read() as session:
+        left = await session.execute(text("SELECT count(*) FROM audit_outbox"))
+        assert left.scalar_one() == 0
+    await relay._database.aclose()
+
+
+async def change_and_fail(audit: AuditLog, database: Database) -> None:
+    async with database.transaction() as session:
+        await see(audit, session)
+        raise ConflictError
+
+
+async def test_nothing_is_recorded_when_it_rolls_back(
+    audit: AuditLog, database: Database, relay: Relay
+) -> None:
+    with pytest.raises(ConflictError):
+        await change_and_fail(audit, database)
+    assert await relay.relay() == 0
+    await relay._database.aclose()
+
+
+async def test_relay_that_died_halfway_repeats_itself_without_a_trace(
+    audit: AuditLog, database: Database, relay: Relay
+) -> None:
+    async with database.transaction() as session:
+        await see(audit, session)
+    async with database.read() as session:
+        query = text("SELECT id, record, code FROM audit_outbox")
+        stored = (await session.execute(query)).one()
+    await audit.take(Stored(*stored))
+    assert await relay.relay() == 1
+    audit.sealer.seal()
+    await audit.take(Stored(*stored))
+    assert audit.sealer.seal() == 0
+    await relay._database.aclose()
+
+
+async def test_repeated_event_is_recorded_once_wherever_the_first_one_is(
+    audit: AuditLog, database: Database, relay: Relay
+) -> None:
+    async with database.transaction() as session:
+        first = await see(audit, session, idempotency_key="k")
+        assert await see(audit, session, idempotency_key="k") == first
+        with pytest.raises(AuditConflictError):
+            await see(audit, session, idempotency_key="k", reason="another")
+    assert await relay.relay() == 1
+    audit.sealer.seal()
+    async with database.transaction() as session:
+        assert await see(audit, session, idempotency_key="k") == first
+    assert await relay.relay() == 0
+    await relay._database.aclose()
+
+
+@pytest.mark.parametrize(
+    "statement", ["DELETE FROM audit_outbox", "UPDATE audit_outbox SET record = ''"]
+)
+async def test_database_refuses_to_change_an_event(
+    audit: AuditLog, database: Database, relay: Relay, statement: str
+) -> None:
+    async with database.transaction() as session:
+        await see(audit, session)
+    with pytest.raises(DBAPIError, match="append-only"):
+        async with database.transaction() as session:
+            await session.execute(text(statement))
+    await relay._database.aclose()
+
+
+async def test_session_is_needed_and_must_be_one(audit: AuditLog, relay: Relay) -> None:
+    with pytest.raises(TypeError, match="AsyncSession"):
+        await see(audit, object())
+    audit.outbox = None
+    with pytest.raises(TypeError, match="no database"):
+        await see(audit, object())
+    await relay._database.aclose()
+
+
+async def test_relay_tells_of_a_database_that_is_away(
+    audit: AuditLog, database_settings: DatabaseSettings, empty_database: str
+) -> None:
+    relay = Relay(audit, DatabaseSettings.model_validate({"url": empty_database}))
+    relay.stop()
+    await relay.run(1)
+    assert relay.problem == "DatabaseUnavailableError"
+
+
+async def test_endpoint_records_in_its_own_transaction(
+    serve: Any, own_database: str, folder: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    router = APIRouter()
+
+    @router.post("/doors")
+    async def open_door(
+        audit: TransactionalAudit, *, fail: Annotated[bool, Query()] = False
+    ) -> str:
+        data = {"method": "POST", "route": "/doors", "status": 200}
+        event = await audit.record("access.denied", target="door:1", data=data)
+        if fail:
+            raise ConflictError
+        return event.id
+
+    database = {"url": own_database}
+    trail = {"path": str(folder)}
+    async with serve(routers=[router], database=database, audit=trail) as client:
+        kept = (await client.post("/doors")).json()
+        assert (await client.post("/doors?fail=true")).status_code == 409
+    connection = sqlite3.connect(folder / "trail.db")
+    query = "SELECT id FROM entries JOIN records USING (seq) WHERE action = 'access.denied'"
+    assert connection.execute(query).fetchall() == [(kept,)]
+    connection.close()
