@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 from rows import Row
@@ -96,8 +97,8 @@ def _render(engine: str, template: Path, folder: Path) -> tuple[float, float]:
     return own, children
 
 
-def with_cookiecutter(template: Path, folder: Path) -> Path:
-    """Render with default answers below a folder, touching nothing outside it."""
+def with_cookiecutter(template: Path, folder: Path, **answers: bool) -> Path:
+    """Render below a folder, touching nothing outside it; with default answers but for those given."""
     from cookiecutter.main import cookiecutter  # noqa: PLC0415  # not needed to look at figures
 
     # cookiecutter leaves the hooks it ran in the temporary folder.
@@ -107,7 +108,13 @@ def with_cookiecutter(template: Path, folder: Path) -> Path:
         f"cookiecutters_dir: {folder / 'templates'}\nreplay_dir: {folder / 'replay'}\n"
     )
     output = str(folder / "rendered")
-    made = cookiecutter(str(template), no_input=True, output_dir=output, config_file=str(settings))
+    made = cookiecutter(
+        str(template),
+        no_input=True,
+        extra_context=answers,
+        output_dir=output,
+        config_file=str(settings),
+    )
     return Path(made)
 
 
@@ -127,7 +134,7 @@ def main() -> None:
     if engine == "cookiecutter":
         import cookiecutter.main  # noqa: F401, PLC0415  # before the clock starts
 
-        render = with_cookiecutter
+        render: Callable[[Path, Path], Path] = with_cookiecutter
     else:
         import copier  # noqa: F401, PLC0415  # before the clock starts
 
