@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
@@ -144,17 +145,19 @@ async def test_session_is_needed_and_must_be_one(audit: AuditLog, relay: Relay) 
     await relay._database.aclose()
 
 
-async def test_relay_tells_of_a_database_that_is_away(
-    audit: AuditLog, database_settings: DatabaseSettings, empty_database: str
+async def test_relay_tells_of_a_database_that_fails(
+    audit: AuditLog, own_database: str, relay: Relay
 ) -> None:
-    relay = Relay(audit, DatabaseSettings.model_validate({"url": empty_database}))
+    connection = sqlite3.connect(own_database.removeprefix("sqlite:///"))
+    connection.execute("DROP TABLE audit_outbox")
+    connection.close()
     relay.stop()
     await relay.run(1)
-    assert relay.problem == "DatabaseUnavailableError"
+    assert relay.problem == "OperationalError"
 
 
 async def test_endpoint_records_in_its_own_transaction(
-    serve: Any, own_database: str, folder: Any, monkeypatch: pytest.MonkeyPatch
+    serve: Any, own_database: str, tmp_path: Path
 ) -> None:
     router = APIRouter()
 
@@ -169,11 +172,11 @@ async def test_endpoint_records_in_its_own_transaction(
         return event.id
 
     database = {"url": own_database}
-    trail = {"path": str(folder)}
+    trail = {"path": str(tmp_path / "trail")}
     async with serve(routers=[router], database=database, audit=trail) as client:
         kept = (await client.post("/doors")).json()
         assert (await client.post("/doors?fail=true")).status_code == 409
-    connection = sqlite3.connect(folder / "trail.db")
+    connection = sqlite3.connect(tmp_path / "trail/trail.db")
     query = "SELECT id FROM entries JOIN records USING (seq) WHERE action = 'access.denied'"
     assert connection.execute(query).fetchall() == [(kept,)]
     connection.close()
