@@ -38,11 +38,7 @@ def load(root: Path = ROOT) -> dict[str, Any]:
     _require("__prompts__", names, manifest)
     texts = {name for name in names if isinstance(manifest[name], str)}
     _require("_validators", texts, manifest)
-    owned, merged, since = (set(manifest["_ownership"][k]) for k in ("owned", "merged", "since"))
-    if owned & merged:
-        raise ManifestError(f"_ownership: owned and merged: {', '.join(sorted(owned & merged))}")
-    if since - owned:
-        raise ManifestError(f"_ownership: since, but not owned: {', '.join(sorted(since - owned))}")
+    _check_ownership(manifest["_ownership"])
     known: set[str] = set()
     for name in [*questions(manifest), *computed(manifest)]:
         forward = {used for used in _names_used(manifest[name]) if used not in known}
@@ -61,6 +57,16 @@ def _check_features(manifest: dict[str, Any], names: set[str]) -> None:
                 raise ManifestError(f"_features: {question!r} of {feature!r} is no question")
             if value and value not in manifest[question]:
                 raise ManifestError(f"_features: {value!r} is no answer of {question!r}")
+
+
+def _check_ownership(ownership: dict[str, Any]) -> None:
+    owned, merged = (set(ownership[k]) for k in ("owned", "merged"))
+    if owned & merged:
+        raise ManifestError(f"_ownership: owned and merged: {', '.join(sorted(owned & merged))}")
+    for name in ("since", "initial"):
+        stray = set(ownership[name]) - owned
+        if stray:
+            raise ManifestError(f"_ownership: {name}, but not owned: {', '.join(sorted(stray))}")
 
 
 def _require(section: str, names: set[str], manifest: dict[str, Any]) -> None:
@@ -131,11 +137,12 @@ def _exclude_owned(path: str, manifest: dict[str, Any]) -> str:
 
     It applies in the project itself (which has an answers file) and in copier's two temporary
     renders (which have none), unless the path arrives with a feature or a release that the
-    project has not had yet.
+    project has not had yet. An `initial` path never arrives later: it belongs to owned files that
+    the project would already have in another form.
     """
     had = []
     feature = _feature_of(path, manifest)
-    if feature:
+    if feature and path not in manifest["_ownership"]["initial"]:
         for question, value in terms(feature):
             last = f"_external_data.last.{question} | default(false)"
             had.append(f"({last}) == '{value}'" if value else f"({last})")

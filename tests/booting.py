@@ -59,7 +59,7 @@ class Service:
 @contextmanager
 def serving(project: Path, **environment: str) -> Iterator[Service]:
     """Serve a project on a free port of 127.0.0.1; one with a database migrates it first."""
-    if (project / "src" / slug_of(project) / "migrations").is_dir():
+    if (project / "src" / slug_of(project) / "core/migrations.py").is_file():
         more: dict[str, Any] = {**environment}
         run_in(project, "python", "-m", slug_of(project), "db", "upgrade", **more)
     with serving_as_it_is(project, **environment) as service:

@@ -12,6 +12,7 @@ MERGED = "Merged by Slipway"
 
 SILENT = {
     "LICENSE": "a licence text stands as it was written",
+    "src/*/core/migration_script/script.py.mako": "its text is that of migrations, which are owned",
     ".copier-answers.yml": "copier rewrites it whole; its first line says how to change it",
 }
 """Files that do not say whose they are, each with the reason."""

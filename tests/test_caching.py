@@ -158,7 +158,7 @@ async def main():
 # The server hangs while a value is deleted and another is set, and goes on with what it had.
 OUT_OF_REACH = """
 async def main():
-    cache = new(timeout_s=0.2)
+    cache = new(timeout_s=1)
     for key in "abc":
         await cache.set(NUMBERS, key, 1)
     print("frozen?", flush=True)

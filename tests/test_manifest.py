@@ -130,6 +130,10 @@ def release_of_no_owned_path(m: dict[str, Any]) -> None:
     m["_ownership"]["since"]["nowhere.py"] = 2
 
 
+def first_render_of_no_owned_path(m: dict[str, Any]) -> None:
+    m["_ownership"]["initial"].append("elsewhere.py")
+
+
 @pytest.mark.parametrize(
     ("breaks", "names"),
     [
@@ -144,6 +148,7 @@ def release_of_no_owned_path(m: dict[str, Any]) -> None:
         (text_without_validator, "author_name"),
         (path_in_two_classes, "README.md"),
         (release_of_no_owned_path, "nowhere.py"),
+        (first_render_of_no_owned_path, "elsewhere.py"),
     ],
     ids=lambda value: value.__name__ if callable(value) else "",
 )
@@ -292,7 +297,12 @@ def test_every_exception_to_the_first_line_is_in_use(
     render: Renderer, default_project: Path
 ) -> None:
     names = {
-        n for p in (default_project, render("copier", ci_provider="gitlab")) for n in snapshot(p)
+        n
+        for p in (
+            default_project,
+            render("copier", ci_provider="gitlab", include_database=True),
+        )
+        for n in snapshot(p)
     }
     unused = [
         p

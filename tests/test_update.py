@@ -11,7 +11,17 @@ import pytest
 import yaml
 from combinations import BODY, load_manifest
 from processes import RunIn
-from rendering import ENGINES, TAG, Renderer, commit_all, copy_project, copy_template, git, snapshot
+from rendering import (
+    ENGINES,
+    TAG,
+    Renderer,
+    commit_all,
+    copy_project,
+    copy_template,
+    git,
+    slug_of,
+    snapshot,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -174,3 +184,23 @@ def test_update_from_the_command_line_needs_no_trust_and_no_answers(
     answers = yaml.safe_load((project / ".copier-answers.yml").read_text("utf-8"))
     assert (answers["_commit"], answers["project_name"]) == (NEXT, "Rocket 🚀 API")
     assert 'site_name: "Rocket 🚀 API"' in (project / "mkdocs.yml").read_text("utf-8")
+
+
+def test_database_switched_on_later_leaves_the_projects_own_domain_alone(
+    made: Callable[..., Path], run_in: RunIn
+) -> None:
+    """Its `orders/` keep their store in memory, so no migration of orders may come along."""
+    project = made("copier")
+    before = {n: f for n, f in snapshot(project).items() if "/orders/" in n}
+    update(project, TAG, include_database=True)
+    after = snapshot(project)
+    assert {n: f for n, f in after.items() if "/orders/" in n} == before
+    assert [name for name in after if "/migrations/" in name] == []
+    slug = slug_of(project)
+    run_in(project, "python", "-m", slug, "db", "upgrade")
+    run_in(project, "python", "-m", slug, "db", "check")
+    run_in(project, "python", "-m", slug, "db", "revision", "-m", "first", "--empty")
+    run_in(project, "python", "-m", slug, "db", "upgrade")
+    run_in(project, "ruff", "check", ".")
+    tests = ("tests/orders", *sorted(str(p) for p in (project / "tests/core").glob("test_[dmr]*")))
+    run_in(project, "python", "-m", "pytest", "-q", *tests)

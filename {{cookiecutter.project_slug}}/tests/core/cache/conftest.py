@@ -114,6 +114,7 @@ class LyingServer:
         value: What it says is stored under every key.
         up: Whether it answers, or hangs up.
         refuses: The name of a command that it answers with an error.
+        nonsense: What it answers to every read and script instead, as it goes over the wire.
         commands: What it was sent.
     """
 
@@ -123,6 +124,7 @@ class LyingServer:
         self.value: bytes | None = None
         self.up = True
         self.refuses = b""
+        self.nonsense = b""
         self.commands: list[list[bytes]] = []
         self.url = ""
 
@@ -132,6 +134,8 @@ class LyingServer:
             return b"%1\r\n+proto\r\n:3\r\n"
         if name == self.refuses:
             return b"-ERR refused, and here is what you sent: s3cr3t\r\n"
+        if self.nonsense and name not in {b"CLIENT", b"PING"}:
+            return self.nonsense
         if name == b"MGET":
             values = [self.generation if b":g:" in key else self.value for key in command[1:]]
             return b"*%d\r\n" % len(values) + b"".join(map(_bulk, values))

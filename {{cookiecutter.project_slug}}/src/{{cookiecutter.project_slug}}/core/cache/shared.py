@@ -24,6 +24,7 @@ _MAX_OWED = 1_000
 _HEAD = len(scripts.FORMAT) + scripts.GENERATION_CHARS
 _MONTH_MS = 30 * 24 * 3600 * 1000
 _REPORT_EVERY_S = 5.0
+_DIGITS = 20
 
 Refused = Callable[[Namespace[Any], Reason], None]
 
@@ -93,8 +94,8 @@ class SharedStore:
             self._counters.errors += 1
             return None
         generation, stored = found
-        if stored is None or generation is None:
-            return None
+        if not isinstance(stored, bytes) or not isinstance(generation, bytes):
+            return None  # not there, or no answer to what was asked
         return self._open(space, keys.value, generation, stored)
 
     async def lease(self, space: Namespace[Any], key: str) -> Lease:
@@ -109,13 +110,13 @@ class SharedStore:
             generation = answer[len(scripts.FORMAT) : _HEAD]
             raw = self._open(space, keys.value, generation, answer)
             return raw if raw is not None else NoGrant.UNAVAILABLE
-        if not isinstance(answer, list):
-            return NoGrant.UNAVAILABLE
-        generation, granted = answer
-        if not granted:
-            return NoGrant.TAKEN
-        self._renew_later(keys.lock, token)
-        return Grant(token, generation)
+        match answer:
+            case [bytes(generation), 0] if generation:
+                return NoGrant.TAKEN
+            case [bytes(generation), 1] if generation:
+                self._renew_later(keys.lock, token)
+                return Grant(token, generation)
+        return NoGrant.UNAVAILABLE
 
     async def fill(
         self, space: Namespace[Any], key: str, grant: Grant, raw: bytes, ttl_s: float
@@ -164,12 +165,15 @@ class SharedStore:
         cursor: Any = b"0"
         count = 0
         while True:
-            page = await self._run("SCAN", cursor, "MATCH", pattern, "COUNT", 1000)
-            if page is FAILED:
-                return count
-            cursor, names = page
-            if names:
-                deleted = await self._run("UNLINK", *names)
+            match await self._run("SCAN", cursor, "MATCH", pattern, "COUNT", 1000):
+                case [bytes(following), list(names)] | [int(following), list(names)]:
+                    cursor = following
+                case _:
+                    return count
+            # Whatever the server says, nobody else's key is deleted.
+            ours = [name for name in names if name.startswith(self._keys.prefix)]
+            if ours:
+                deleted = await self._run("UNLINK", *ours)
                 count += deleted if isinstance(deleted, int) else 0
             if int(cursor) == 0:
                 return count
@@ -177,11 +181,12 @@ class SharedStore:
     async def reported(self) -> dict[str, int]:
         """Return what all processes have reported, as `Counters.take` spells it."""
         flat = await self._run("HGETALL", self._counters_key)
-        if flat is FAILED:
+        if not isinstance(flat, dict):
             return {}
-        pairs = flat.items() if isinstance(flat, dict) else zip(flat[::2], flat[1::2], strict=True)
         return {
-            name.decode("utf-8", "replace"): int(value) for name, value in pairs if value.isdigit()
+            name.decode("utf-8", "replace"): int(value)
+            for name, value in flat.items()
+            if _is_count(value)
         }
 
     async def aclose(self) -> None:
@@ -285,6 +290,10 @@ def _new_generation() -> bytes:
 
 def _milliseconds(seconds: float) -> int:
     return max(1, int(seconds * 1000))
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, bytes) and value.isdigit() and len(value) < _DIGITS
 
 
 def _escaped(pattern: bytes) -> bytes:
