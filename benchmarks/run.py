@@ -27,7 +27,16 @@ from render import with_cookiecutter
 from rows import Row, table
 from services import ROOT, service_python
 
-MODULES = ("stack", "limiter", "logging_events", "http_client", "cache", "startup", "render")
+MODULES = (
+    "stack",
+    "limiter",
+    "logging_events",
+    "http_client",
+    "cache",
+    "startup",
+    "render",
+    "audit",
+)
 LIBRARIES = ("fastapi", "starlette", "uvicorn", "pydantic", "structlog", "httpx2", "redis")
 FLAGS = (
     "Both sides of a comparison: the same server and interpreter,",

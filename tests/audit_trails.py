@@ -13,6 +13,7 @@ import random
 import shutil
 import sqlite3
 import sys
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -496,6 +497,91 @@ def under_load(folder: str, callers: str) -> None:
     asyncio.run(everybody())
 
 
+class UndoneError(Exception):
+    """What a change fails with."""
+
+
+def database_of(url: str) -> Any:
+    """Return the project's database."""
+    of_core = f"{PACKAGE}.core"
+    options = importlib.import_module(f"{of_core}.database_settings").DatabaseSettings
+    database = importlib.import_module(f"{of_core}.database").Database
+    return database(options.model_validate({"url": url}))
+
+
+def in_transactions(folder: str, url: str, callers: str) -> None:
+    """Change the database and record it, many at once, without end; some changes are undone."""
+    log, database = open_log(Path(folder)), database_of(url)
+    log.outbox = part("transactional").Outbox(log)
+    log.start_sealing()
+    order_row = importlib.import_module(f"{PACKAGE}.orders.models").OrderRow
+    now = part("events").utc_now
+    chance = random.Random()
+
+    async def change() -> str:
+        order = uuid.uuid4()
+        values = {"status": "placed", "currency": "EUR", "total": 0, "fingerprint": ""}
+        event_id = ""
+        try:
+            async with database.transaction() as session:
+                session.add(order_row(id=order, created_at=now(), updated_at=now(), **values))
+                event = await log.record(
+                    "access.denied",
+                    target=f"order:{order}",
+                    actor=user(f"person-{chance.randrange(20)}"),
+                    data=REFUSAL,
+                    session=session,
+                )
+                event_id = event.id
+                if chance.random() < 0.3:
+                    raise UndoneError
+        except UndoneError:
+            return f"UNDONE {event_id}"
+        return f"ACK {event_id}"
+
+    async def caller() -> None:
+        while True:
+            say(await change())
+
+    async def everybody() -> None:
+        options = importlib.import_module(f"{PACKAGE}.core.database_settings").DatabaseSettings
+        relay = part("transactional").Relay(log, options.model_validate({"url": url}))
+        changes = (caller() for _ in range(int(callers)))
+        await asyncio.gather(relay.run(0.05), *changes)
+
+    asyncio.run(everybody())
+
+
+def settle(folder: str, url: str) -> dict[str, Any]:
+    """Relay and seal what is left, and return the orders and the events there are."""
+    sqlalchemy = importlib.import_module("sqlalchemy")
+    log, database = open_log(Path(folder)), database_of(url)
+    options = importlib.import_module(f"{PACKAGE}.core.database_settings").DatabaseSettings
+
+    async def finish() -> list[str]:
+        relay = part("transactional").Relay(log, options.model_validate({"url": url}))
+        relay.stop()
+        await relay.run(1)
+        assert not relay.problem, relay.problem
+        async with database.read() as session:
+            rows = await session.execute(sqlalchemy.text("SELECT id FROM orders"))
+            orders = [str(uuid.UUID(str(order))) for (order,) in rows]
+        await database.aclose()
+        return orders
+
+    orders = asyncio.run(finish())
+    log.sealer.seal()
+    rows = part("trail").Trail(log.sealer.connection).search(part("trail").Search())
+    records = [json.loads(row.record) for row in rows]
+    log.close()
+    path = Path(folder)
+    return {
+        "orders": orders,
+        "events": {record["id"]: record["target"]["id"] for record in records},
+        "findings": verified(path, log.secrets, checkpoints(path)[-1]),
+    }
+
+
 def shred(folder: str, count: str) -> dict[str, Any]:
     """Record events about people, erase half of them, and return what can be found of them."""
     path = Path(folder)
@@ -564,6 +650,8 @@ COMMANDS: dict[str, Callable[..., dict[str, Any] | None]] = {
         published,
         one_by_one,
         under_load,
+        in_transactions,
+        settle,
         shred,
     )
 }

@@ -18,6 +18,7 @@ from pymerkle import InmemoryTree, InvalidProof
 from pymerkle.core import _inclusion_path_layout
 from pymerkle.proof import InclusionProof
 from rendering import Renderer, slug_of
+from servers import PostgreSQL
 from test_interpreters import INSTALLED
 
 pytestmark = pytest.mark.slow
@@ -188,9 +189,9 @@ def test_event_is_acknowledged_only_after_fsync(project: Path, tmp_path: Path) -
     assert acknowledged == 21
 
 
-def stop_after(project: Path, folder: Path, count: int) -> list[str]:
-    """Record under load, kill the process after some acknowledgements, and return their ids."""
-    command = [rendered_python(), TRAILS, slug_of(project), "under_load", folder, "32"]
+def stop_after(count: int, project: Path, *arguments: object) -> list[tuple[str, str]]:
+    """Record under load, kill the process after some lines, and return them as (word, id)."""
+    command = [rendered_python(), TRAILS, slug_of(project), *arguments]
     process = subprocess.Popen(
         list(map(str, command)),
         cwd=project,
@@ -200,15 +201,15 @@ def stop_after(project: Path, folder: Path, count: int) -> list[str]:
         text=True,
     )
     assert process.stdout is not None
-    ids = []
+    said = []
     with process, process.stdout:
         for line in process.stdout:
-            ids.append(line.split()[1])
-            if len(ids) == count:
+            said.append(line.split())
+            if len(said) == count:
                 os.kill(process.pid, signal.SIGKILL)
     assert process.returncode == -signal.SIGKILL, "it ended by itself"
     # A line that was being written when the process died is not an acknowledgement.
-    return [event_id for event_id in ids if len(event_id) == 36]
+    return [(parts[0], parts[1]) for parts in said if len(parts) == 2 and len(parts[1]) == 36]
 
 
 def test_no_acknowledged_event_is_lost_by_fifty_kills(project: Path, tmp_path: Path) -> None:
@@ -224,7 +225,8 @@ def test_no_acknowledged_event_is_lost_by_fifty_kills(project: Path, tmp_path: P
         return run_in(project, *command, **path).stdout
 
     for number in range(50):
-        acknowledged += stop_after(project, folder, chance.randrange(1, 400))
+        said = stop_after(chance.randrange(1, 400), project, "under_load", folder, 32)
+        acknowledged += [event_id for _, event_id in said]
         if number == 25:
             anchor.write_text(audit("checkpoint"))
     assert len(set(acknowledged)) == len(acknowledged) > 2000
@@ -235,6 +237,67 @@ def test_no_acknowledged_event_is_lost_by_fifty_kills(project: Path, tmp_path: P
     assert set(acknowledged) <= stored
     report = audit("verify", "--json", "--anchor", anchor)
     assert json.loads(report)["findings"] == []
+
+
+@pytest.fixture(scope="module")
+def with_database(render: Renderer) -> Path:
+    return render("cookiecutter", include_audit_logging=True, include_database=True)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgreSQL]:
+    server = PostgreSQL()
+    yield server
+    server.close()
+
+
+def migrated(project: Path, url: str) -> str:
+    variable: dict[str, Any] = {f"{slug_of(project).upper()}_DATABASE__URL": url}
+    run_in(project, "python", "-m", slug_of(project), "db", "upgrade", **variable)
+    return url
+
+
+@pytest.mark.xdist_group("postgresql")
+@pytest.mark.parametrize(("engine", "kills"), [("sqlite", 50), ("postgresql", 15)])
+def test_event_is_recorded_exactly_when_its_change_is_kept(
+    request: pytest.FixtureRequest, with_database: Path, tmp_path: Path, engine: str, kills: int
+) -> None:
+    """Kill the process again and again while changes commit and roll back."""
+    url = f"sqlite:///{tmp_path / 'data/orders.db'}"
+    if engine == "postgresql":
+        url = request.getfixturevalue("server").create("audit_kills")
+    migrated(with_database, url)
+    chance = random.Random(SEED)
+    kept: set[str] = set()
+    undone: set[str] = set()
+    for _ in range(kills):
+        count = chance.randrange(1, 60)
+        said = stop_after(count, with_database, "in_transactions", tmp_path / "trail", url, 8)
+        kept |= {event_id for word, event_id in said if word == "ACK"}
+        undone |= {event_id for word, event_id in said if word == "UNDONE"}
+    found = trails(with_database, "settle", tmp_path / "trail", url)
+    assert min(len(kept), len(undone)) > kills
+    assert kept <= found["events"].keys(), "an acknowledged event is missing"
+    assert not undone & found["events"].keys(), "an undone change was recorded"
+    assert sorted(found["orders"]) == sorted(found["events"].values())
+    assert found["findings"] == []
+
+
+@pytest.mark.xdist_group("postgresql")
+def test_postgresql_refuses_to_change_what_waits(with_database: Path, server: PostgreSQL) -> None:
+    migrated(with_database, server.create("audit_rules"))
+    row = "INSERT INTO audit_outbox (id, record, code, relayed) VALUES ('1', '{}', '', false)"
+    server.sql(row, "audit_rules")
+    for statement in (
+        "DELETE FROM audit_outbox",
+        "TRUNCATE audit_outbox",
+        "UPDATE audit_outbox SET record = 'x', relayed = true",
+        "UPDATE audit_outbox SET relayed = false",
+    ):
+        with pytest.raises(AssertionError, match="append-only"):
+            server.sql(statement, "audit_rules")
+    server.sql("UPDATE audit_outbox SET relayed = true", "audit_rules")
+    server.sql("DELETE FROM audit_outbox", "audit_rules")
 
 
 # --- erasure -------------------------------------------------------------------------------------

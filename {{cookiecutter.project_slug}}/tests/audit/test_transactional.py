@@ -145,13 +145,15 @@ async def test_session_is_needed_and_must_be_one(audit: AuditLog, relay: Relay) 
     await relay._database.aclose()
 
 
-async def test_relay_tells_of_a_database_that_is_away(
-    audit: AuditLog, database_settings: DatabaseSettings, empty_database: str
+async def test_relay_tells_of_a_database_that_fails(
+    audit: AuditLog, own_database: str, relay: Relay
 ) -> None:
-    relay = Relay(audit, DatabaseSettings.model_validate({"url": empty_database}))
+    connection = sqlite3.connect(own_database.removeprefix("sqlite:///"))
+    connection.execute("DROP TABLE audit_outbox")
+    connection.close()
     relay.stop()
     await relay.run(1)
-    assert relay.problem == "DatabaseUnavailableError"
+    assert relay.problem == "OperationalError"
 
 
 async def test_endpoint_records_in_its_own_transaction(

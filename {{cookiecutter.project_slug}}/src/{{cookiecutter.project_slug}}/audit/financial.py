@@ -8,11 +8,12 @@ Name an account by its id in the ledger, never by a card number or an IBAN.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from typing import Annotated
 
 from fastapi import FastAPI
@@ -136,6 +137,7 @@ async def audit_log_financial_transaction(
     *,
     audit: AuditLog | RequestAudit | None = None,
     subjects: Sequence[str] = (),
+    session: object | None = None,
 ) -> AuditEvent:
     """Record that money moved from one account to another, and return once it is on the disk.
 
@@ -156,6 +158,8 @@ async def audit_log_financial_transaction(
             and session, or a log. By default the trail of the running service.
         subjects: The ids of further people it is about; erasing one of them, the user or who
             allowed it makes their ids and the reason unreadable, and nothing else.
+        session: The `AsyncSession` of the transaction that moves the money, where the project has
+            a database: both are committed, or neither.
 
     Raises:
         InvalidTransactionError: When something is missing, not exact, or the accounts are the same.
@@ -176,6 +180,7 @@ async def audit_log_financial_transaction(
         authorization,
         audit=audit,
         subjects=subjects,
+        session=session,
     )
 
 
@@ -189,6 +194,7 @@ async def audit_log_journal_entry(
     *,
     audit: AuditLog | RequestAudit | None = None,
     subjects: Sequence[str] = (),
+    session: object | None = None,
 ) -> AuditEvent:
     """Record a transaction of several legs, such as a payment with a fee or in two currencies.
 
@@ -202,6 +208,7 @@ async def audit_log_journal_entry(
         authorization: Who allowed it, and by what right.
         audit: Where to record it.
         subjects: The ids of further people it is about.
+        session: The transaction that moves the money, where the project has a database.
 
     Raises:
         InvalidTransactionError: When something is missing, or the legs do not balance.
@@ -224,7 +231,7 @@ async def audit_log_journal_entry(
     )
     trail = audit or _trail()
     about = dict.fromkeys([user_id, authorization.authorized_by, *subjects])
-    return await trail.record(
+    return await _recorder(trail, session)(
         RECORDED,
         target=Target("transaction", transaction_id),
         reason=reason,
@@ -261,6 +268,15 @@ def _trail() -> AuditLog:
             f"{len(_running)} applications run in this process, so say where to record: audit=..."
         )
     return _running[0]
+
+
+def _recorder(
+    trail: AuditLog | RequestAudit, session: object | None
+) -> Callable[..., Awaitable[AuditEvent]]:
+    """Return what records, in the session's transaction when there is one."""
+    if isinstance(trail, RequestAudit):
+        return trail.record if session is None else trail.within(session).record
+    return partial(trail.record, session=session)
 
 
 def _actor(trail: AuditLog | RequestAudit, user_id: str) -> Actor:

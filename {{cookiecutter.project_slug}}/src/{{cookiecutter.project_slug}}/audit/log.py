@@ -106,8 +106,11 @@ def check_audit_settings(settings: AuditSettings) -> None:
 class TransactionalStore(Protocol):
     """Records an event in the transaction of a caller."""
 
-    async def add(self, event: AuditEvent, session: object) -> AuditEvent:
-        """Put an event into the transaction; False when it is there already.
+    async def add(self, event: AuditEvent, session: object) -> str | None:
+        """Put an event into the transaction, unless it is there already.
+
+        Returns:
+            None, or the record of the earlier event, as `Inbox.add` does.
 
         Raises:
             TypeError: When the session is none.
@@ -238,10 +241,12 @@ class AuditLog:
         if idempotency_key:
             event = self._idempotent(event, idempotency_key)
         if session is None:
-            return await self._inbox.add(event)
-        if self.outbox is None:
+            earlier = await self._inbox.add(event)
+        elif self.outbox is None:
             raise TypeError("session: this service has no database, or was not started")
-        return await self.outbox.add(event, session)
+        else:
+            earlier = await self.outbox.add(event, session)
+        return self.codec.as_recorded(event, earlier) if earlier else event
 
     async def take(self, stored: Stored) -> None:
         """Put a record that was kept elsewhere into the trail, unless it is there.

@@ -20,7 +20,6 @@ import orjson
 
 from .actions import ActionRegistry
 from .canonical import canonical
-from .errors import AuditConflictError
 from .events import Actor, AuditEvent, Retention, Sensitivity, timestamp
 from .keys import SHARED, SHARED_ID, MasterKey, SubjectKeys
 
@@ -192,6 +191,18 @@ class RecordCodec:
                 else:
                     shown["hidden"] = True
         return shown
+
+    def as_recorded(self, event: AuditEvent, record: str) -> AuditEvent:
+        """Return an event with what its fingerprint leaves open as in an earlier record of it."""
+        then = self.decode(record, Sensitivity.RESTRICTED)
+        who = {name: value for name, value in then["actor"].items() if name != "key"}
+        return replace(
+            event,
+            time=datetime.fromisoformat(then["time"]),
+            actor=Actor(**who),
+            request_id=then.get("request_id", ""),
+            trace_id=then.get("trace_id", ""),
+        )
 
 
 def _subjects(event: AuditEvent) -> list[str]:

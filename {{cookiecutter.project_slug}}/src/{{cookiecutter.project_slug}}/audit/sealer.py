@@ -68,8 +68,10 @@ class Sealer:
         Raises:
             sqlite3.Error: When the log can't be written; what waits, waits on.
         """
-        total = 0
-        while (sealed := self._step()) > 0:
+        total = sealed = self._step()
+        # Not until there is nothing left: under load that would be a signature for every event.
+        while sealed == STEP:
+            sealed = self._step()
             total += sealed
         return total
 

@@ -55,16 +55,16 @@ class Inbox:
         self._connection = connect(path)
         self._writing = writing
         self._stored = stored
-        self._commits: GroupCommit[AuditEvent | Stored, AuditEvent | Stored] = GroupCommit(
+        self._commits: GroupCommit[AuditEvent | Stored, str | None] = GroupCommit(
             self._write, max_batch=max_batch, max_pending=max_pending
         )
 
-    async def add(self, event: AuditEvent) -> AuditEvent:
-        """Store an event and return it once it is on the disk.
+    async def add(self, event: AuditEvent) -> str | None:
+        """Store an event and return once it is on the disk.
 
         Returns:
-            The event; or the one that was stored before under the same idempotency key, with the
-            same content, and then nothing is stored.
+            None; or, with nothing stored, the record of the event that was stored before under the
+            same idempotency key, with the same content: empty when it has been dropped.
 
         Raises:
             AuditUnavailableError: When it could not be stored.
@@ -73,8 +73,8 @@ class Inbox:
         """
         return cast("AuditEvent", await self._commits.submit(event))
 
-    async def take(self, stored: Stored) -> None:
-        """Store a record that was made before, unless it is in the trail.
+    async def take(self, stored: Stored) -> str | None:
+        """Store a record that was made before, unless it is in the trail; see `add`.
 
         Raises:
             AuditUnavailableError: When it could not be stored.
@@ -91,7 +91,7 @@ class Inbox:
         self._commits.close()
         self._connection.close()
 
-    def _write(self, items: Sequence[AuditEvent | Stored]) -> list[AuditEvent | Stored | Exception]:
+    def _write(self, items: Sequence[AuditEvent | Stored]) -> list[str | Exception | None]:
         """Store a batch in one transaction; see `GroupCommit`."""
         try:
             self._codec.prepare([item for item in items if isinstance(item, AuditEvent)])
@@ -114,17 +114,16 @@ class Inbox:
 
     def _insert(
         self, items: Sequence[AuditEvent | Stored], encoded: Sequence[Stored | Exception]
-    ) -> list[AuditEvent | Stored | Exception]:
+    ) -> list[str | Exception | None]:
         self._connection.execute("BEGIN IMMEDIATE")
         try:
-            results: list[AuditEvent | Stored | Exception] = []
+            results: list[str | Exception | None] = []
             for item, stored in zip(items, encoded, strict=True):
                 result = stored if isinstance(stored, Exception) else self._earlier(item)
                 if result is None and isinstance(stored, Stored):
                     row = (stored.id, stored.record, stored.code)
                     self._connection.execute(_INSERT, row)
-                    result = item
-                results.append(result or item)
+                results.append(result)
             self._connection.execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:
@@ -132,7 +131,7 @@ class Inbox:
             raise
         return results
 
-    def _earlier(self, item: AuditEvent | Stored) -> AuditEvent | Stored | Exception | None:
+    def _earlier(self, item: AuditEvent | Stored) -> str | Exception | None:
         """Return what to answer when an event is there already, else None."""
         if isinstance(item, AuditEvent) and not item.fingerprint:
             return None  # its id is new
@@ -140,9 +139,7 @@ class Inbox:
         if row is None:
             return None
         # A record that was dropped at the end of its retention can't be compared any more.
-        if isinstance(item, Stored) or row[0] is None:
-            return item
-        try:
-            return self._codec.first_recorded(item, row[0])
-        except AuditConflictError as error:
-            return error
+        record = str(row[0] or "")
+        if record and expected not in {None, orjson.loads(record).get("fingerprint")}:
+            return AuditConflictError("another event was recorded under this idempotency key")
+        return record

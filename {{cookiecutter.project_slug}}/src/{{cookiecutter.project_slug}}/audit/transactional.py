@@ -43,7 +43,7 @@ class Outbox:
     def __init__(self, audit: AuditLog) -> None:
         self._audit = audit
 
-    async def add(self, event: AuditEvent, session: object) -> AuditEvent:
+    async def add(self, event: AuditEvent, session: object) -> str | None:
         """Put an event into the session's transaction; see `Inbox.add` for what it returns.
 
         Raises:
@@ -60,13 +60,17 @@ class Outbox:
         if event.fingerprint:
             earlier = await self._earlier(stored.id, session)
             if earlier is not None:
-                return codec.first_recorded(event, earlier) if earlier else event
+                if earlier and orjson.loads(earlier).get("fingerprint") != event.fingerprint:
+                    raise AuditConflictError(
+                        "another event was recorded under this idempotency key"
+                    )
+                return earlier
         row = {"id": stored.id, "record": stored.record, "code": stored.code, "relayed": False}
         await session.execute(insert(_table), row)
-        return event
+        return None
 
     async def _earlier(self, event_id: str, session: AsyncSession) -> str | None:
-        """Return the record of an event that is there already, empty if dropped, or None."""
+        """Return the record of an event that is there already, empty when dropped; or None."""
         query = select(_table.c.record).where(_table.c.id == event_id)
         record = (await session.execute(query)).scalar_one_or_none()
         if record is None:
@@ -110,8 +114,10 @@ class Relay:
 
     async def relay(self) -> int:
         """Move what is committed, and return how many events that were."""
-        total = 0
-        while moved := await self._step():
+        total = moved = await self._step()
+        # Not until there is nothing left: under load that would be a step for every event.
+        while moved == STEP:
+            moved = await self._step()
             total += moved
         return total
 
