@@ -31,6 +31,7 @@ from .core.database_commands import database_commands
 from .core.settings_docs import describe, env_example, unknown_variables
 from .settings import Settings
 
+
 def _fail(message: str) -> NoReturn:
     """End with a message for people, and exit code 1."""
     typer.echo(message, err=True)
@@ -56,16 +57,6 @@ def _variable(location: tuple[int | str, ...]) -> str:
     return ENV_PREFIX + "__".join(str(part) for part in location).upper()
 
 
-@app.callback(invoke_without_command=True)
-def _root(
-    *,
-    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
-) -> None:
-    if version:
-        typer.echo(f"{DISTRIBUTION} {service_version()}")
-        raise typer.Exit
-
-
 app = typer.Typer(
     name=DISTRIBUTION,
     help="Run and inspect this service.",
@@ -84,6 +75,16 @@ app.add_typer(cache_commands(_load_settings), name="cache")
 app.add_typer(audit_app, name="audit")
 # jinja: endif
 app.add_typer(project_commands)
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    *,
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"{DISTRIBUTION} {service_version()}")
+        raise typer.Exit
 
 
 @app.command()

@@ -151,25 +151,6 @@ class RecordCodec:
         box = self._keys.encrypt(ids, canonical(content), event.id.encode())
         return {"keys": ids, "box": b64encode(box).decode()}
 
-    def first_recorded(self, event: AuditEvent, record: str) -> AuditEvent:
-        """Return an event as a record of it was written, under the same idempotency key.
-
-        Raises:
-            AuditConflictError: When the record is of another event.
-        """
-        if orjson.loads(record).get("fingerprint") != event.fingerprint:
-            raise AuditConflictError("another event was recorded under this idempotency key")
-        then = self.decode(record, Sensitivity.RESTRICTED)
-        who = {name: value for name, value in then["actor"].items() if name != "key"}
-        # All that the fingerprint leaves open.
-        return replace(
-            event,
-            time=datetime.fromisoformat(then["time"]),
-            actor=Actor(**who),
-            request_id=then.get("request_id", ""),
-            trace_id=then.get("trace_id", ""),
-        )
-
     def decode(self, record: str, reveal: Sensitivity = Sensitivity.INTERNAL) -> dict[str, Any]:
         """Return a record for a reader, its boxes opened as far as the reader may see.
 

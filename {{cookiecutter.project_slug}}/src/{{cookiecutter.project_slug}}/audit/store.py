@@ -7,7 +7,8 @@ import sqlite3
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
+
+import orjson
 
 from ..utils.logging import get_logger
 from .errors import AuditConflictError, AuditUnavailableError
@@ -71,7 +72,7 @@ class Inbox:
             AuditConflictError: When another event was stored under its idempotency key.
             InvalidEventError: When it can't be written as JSON.
         """
-        return cast("AuditEvent", await self._commits.submit(event))
+        return await self._commits.submit(event)
 
     async def take(self, stored: Stored) -> str | None:
         """Store a record that was made before, unless it is in the trail; see `add`.
@@ -79,7 +80,7 @@ class Inbox:
         Raises:
             AuditUnavailableError: When it could not be stored.
         """
-        await self._commits.submit(stored)
+        return await self._commits.submit(stored)
 
     @property
     def is_alive(self) -> bool:
@@ -133,7 +134,8 @@ class Inbox:
 
     def _earlier(self, item: AuditEvent | Stored) -> str | Exception | None:
         """Return what to answer when an event is there already, else None."""
-        if isinstance(item, AuditEvent) and not item.fingerprint:
+        expected = item.fingerprint if isinstance(item, AuditEvent) else None
+        if expected == "":
             return None  # its id is new
         row = self._connection.execute(_FIND, (item.id, item.id)).fetchone()
         if row is None:

@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from typing import Annotated, cast
 
+import orjson
 from fastapi import Depends, FastAPI
 from sqlalchemy import Table, delete, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
@@ -22,7 +23,7 @@ from ..core.database import Database, DatabaseUnavailableError, DbSession
 from ..core.database_settings import DatabaseSettings
 from ..utils.logging import get_logger
 from .dependencies import RequestAudit, get_audit
-from .errors import AuditUnavailableError
+from .errors import AuditConflictError, AuditUnavailableError
 from .events import AuditEvent
 from .log import AuditLog
 from .models import AuditOutboxRow
