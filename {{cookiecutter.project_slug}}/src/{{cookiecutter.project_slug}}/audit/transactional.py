@@ -9,6 +9,7 @@ crash; the trail knows an event by its id and takes it once.
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from typing import Annotated, cast
@@ -34,6 +35,8 @@ from .trail import Trail
 STEP = 500
 """Rows per transaction."""
 
+_INSERT = "INSERT INTO audit_outbox (id, record, code, relayed) VALUES (?, ?, ?, ?)"
+
 log = get_logger(__name__)
 _table = cast("Table", AuditOutboxRow.__table__)
 
@@ -50,6 +53,7 @@ class Outbox:
         Raises:
             TypeError: When the session is none.
             AuditConflictError: When another event was recorded under its idempotency key.
+            AuditUnavailableError: When the database can't take it.
             InvalidEventError: When it can't be written as JSON.
         """
         if not isinstance(session, AsyncSession):
@@ -66,8 +70,7 @@ class Outbox:
                         "another event was recorded under this idempotency key"
                     )
                 return earlier
-        row = {"id": stored.id, "record": stored.record, "code": stored.code, "relayed": False}
-        await session.execute(insert(_table), row)
+        await _insert(session, stored)
         return None
 
     async def _earlier(self, event_id: str, session: AsyncSession) -> str | None:
@@ -81,6 +84,26 @@ class Outbox:
                 return None
             record = row.record or ""
         return str(record)
+
+
+async def _insert(session: AsyncSession, stored: Stored) -> None:
+    """Insert an event into the outbox.
+
+    Raises:
+        AuditUnavailableError: When the database can't take it.
+    """
+    connection = await session.connection()
+    if connection.dialect.name != "sqlite":
+        row = {"id": stored.id, "record": stored.record, "code": stored.code, "relayed": False}
+        await connection.execute(insert(_table), row)
+        return
+    # The driver runs in a thread: one visit to it takes 33 us, the three of SQLAlchemy 240.
+    driver = (await connection.get_raw_connection()).driver_connection
+    assert driver is not None  # noqa: S101  # it is for a connection that was closed
+    try:
+        await driver.execute_insert(_INSERT, (stored.id, stored.record, stored.code, False))
+    except sqlite3.Error as error:
+        raise AuditUnavailableError from error
 
 
 class Relay:
