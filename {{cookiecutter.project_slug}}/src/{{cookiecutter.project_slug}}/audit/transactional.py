@@ -149,7 +149,10 @@ class Relay:
         try:
             await self.relay()
             self.problem = ""
-        except (SQLAlchemyError, DatabaseUnavailableError, AuditUnavailableError) as error:
+        except DatabaseUnavailableError:
+            # The readiness check of the database tells, and knows sooner when it is back.
+            self.problem = ""
+        except (SQLAlchemyError, AuditUnavailableError) as error:
             # The events are safe where they are; the readiness check tells.
             if not self.problem:
                 log.exception("audit_relay_failed")
