@@ -27,7 +27,7 @@ from typing import Any
 
 from render import with_cookiecutter
 from rows import Row
-from services import ROOT, package_of, run_part
+from services import ROOT, on_uvloop, package_of, run_part
 
 PEER = "cashews==7.6.0"
 CONCURRENCY = 32
@@ -201,14 +201,7 @@ async def _down(cache: Any, items: object) -> float:
 def main() -> None:
     """Measure in the service's interpreter and print the figures as JSON."""
     package, where, peer, reads, rounds = sys.argv[1:]
-    work = _work(package, where, peer, int(reads), int(rounds))
-    try:
-        uvloop = importlib.import_module("uvloop")
-    except ImportError:
-        found = asyncio.run(work)
-    else:
-        found = uvloop.run(work)
-    print(json.dumps(found))
+    print(json.dumps(on_uvloop(_work(package, where, peer, int(reads), int(rounds)))))
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from rows import Row
-from services import package_of, run_part
+from services import on_uvloop, package_of, run_part
 
 ALGORITHMS = {
     "token-bucket": "TokenBucket",
@@ -166,13 +166,7 @@ def main() -> None:
     if kind == "local":
         found = _local(package, rest[0], int(rest[1]), int(rest[2]))
     else:
-        work = _drive(package, rest[0], int(rest[1]), int(rest[2]))
-        try:
-            uvloop = importlib.import_module("uvloop")
-        except ImportError:
-            found = asyncio.run(work)
-        else:
-            found = uvloop.run(work)
+        found = on_uvloop(_drive(package, rest[0], int(rest[1]), int(rest[2])))
     print(json.dumps(found))
 
 

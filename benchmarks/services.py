@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import importlib
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +42,15 @@ def service_environment(project: Path, *more: Path) -> dict[str, str]:
     """Return an environment without settings of this machine, with the project importable."""
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     return kept | {"PYTHONPATH": os.pathsep.join(map(str, (project / "src", *more)))}
+
+
+def on_uvloop(work: Coroutine[Any, Any, Any]) -> Any:
+    """Run a coroutine on uvloop where there is one, as uvicorn does, and return what it returns."""
+    try:
+        uvloop = importlib.import_module("uvloop")
+    except ImportError:
+        return asyncio.run(work)
+    return uvloop.run(work)
 
 
 def run_part(project: Path, script: str, *arguments: object) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def audited(
 
             try:
                 result = await function(*args, **kwargs)
-            except Exception as error:
+            except Exception as error:  # every failure is an outcome to record; it goes on
                 await record(_outcome(error), type(error).__name__)
                 raise
             await record(Outcome.SUCCESS)

@@ -20,6 +20,7 @@ import orjson
 
 from .actions import ActionRegistry
 from .canonical import canonical
+from .errors import AuditConflictError
 from .events import Actor, AuditEvent, Retention, Sensitivity, timestamp
 from .keys import SHARED, SHARED_ID, MasterKey, SubjectKeys
 
@@ -28,6 +29,18 @@ ERASED = "[erased]"
 HIDDEN = "[hidden]"
 
 _PARTS = ("data", "before", "after")
+
+
+def refuse_another(record: str, event: AuditEvent) -> None:
+    """Check that a record, found under an event's idempotency key, is of that event.
+
+    One that was dropped at the end of its retention (empty) can't be compared any more.
+
+    Raises:
+        AuditConflictError: When it is of another.
+    """
+    if record and orjson.loads(record).get("fingerprint") != event.fingerprint:
+        raise AuditConflictError("another event was recorded under this idempotency key")
 
 
 @dataclass(frozen=True, slots=True)

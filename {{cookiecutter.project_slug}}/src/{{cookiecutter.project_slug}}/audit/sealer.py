@@ -81,7 +81,7 @@ class Sealer:
             try:
                 sealed = self._seal_some()
                 self.connection.execute("COMMIT")
-            except BaseException:
+            except BaseException:  # whatever it is, the step is undone, and it goes on
                 self._frontier = None  # it may be ahead of what is stored
                 if self.connection.in_transaction:
                     self.connection.execute("ROLLBACK")

@@ -8,13 +8,11 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-import orjson
-
 from ..utils.logging import get_logger
 from .errors import AuditConflictError, AuditUnavailableError
 from .events import AuditEvent
 from .group_commit import GroupCommit
-from .records import RecordCodec, Stored
+from .records import RecordCodec, Stored, refuse_another
 from .schema import connect
 
 FILE = "trail.db"
@@ -126,7 +124,7 @@ class Inbox:
                     self._connection.execute(_INSERT, row)
                 results.append(result)
             self._connection.execute("COMMIT")
-        except BaseException:
+        except BaseException:  # whatever it is, nothing of the batch may stay
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             raise
@@ -134,14 +132,15 @@ class Inbox:
 
     def _earlier(self, item: AuditEvent | Stored) -> str | Exception | None:
         """Return what to answer when an event is there already, else None."""
-        expected = item.fingerprint if isinstance(item, AuditEvent) else None
-        if expected == "":
+        if isinstance(item, AuditEvent) and not item.fingerprint:
             return None  # its id is new
         row = self._connection.execute(_FIND, (item.id, item.id)).fetchone()
         if row is None:
             return None
-        # A record that was dropped at the end of its retention can't be compared any more.
         record = str(row[0] or "")
-        if record and expected not in {None, orjson.loads(record).get("fingerprint")}:
-            return AuditConflictError("another event was recorded under this idempotency key")
+        if isinstance(item, AuditEvent):
+            try:
+                refuse_another(record, item)
+            except AuditConflictError as error:
+                return error
         return record

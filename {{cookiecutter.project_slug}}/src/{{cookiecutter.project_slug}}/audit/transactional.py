@@ -14,7 +14,6 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from typing import Annotated, cast
 
-import orjson
 from fastapi import Depends, FastAPI
 from sqlalchemy import Table, delete, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
@@ -24,11 +23,11 @@ from ..core.database import Database, DatabaseUnavailableError, DbSession
 from ..core.database_settings import DatabaseSettings
 from ..utils.logging import get_logger
 from .dependencies import RequestAudit, get_audit
-from .errors import AuditConflictError, AuditUnavailableError
+from .errors import AuditUnavailableError
 from .events import AuditEvent
 from .log import AuditLog
 from .models import AuditOutboxRow
-from .records import Stored
+from .records import Stored, refuse_another
 from .schema import connect
 from .trail import Trail
 
@@ -65,10 +64,7 @@ class Outbox:
         if event.fingerprint:
             earlier = await self._earlier(stored.id, session)
             if earlier is not None:
-                if earlier and orjson.loads(earlier).get("fingerprint") != event.fingerprint:
-                    raise AuditConflictError(
-                        "another event was recorded under this idempotency key"
-                    )
+                refuse_another(earlier, event)
                 return earlier
         await _insert(session, stored)
         return None

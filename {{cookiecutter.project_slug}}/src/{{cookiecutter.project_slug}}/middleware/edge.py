@@ -27,7 +27,7 @@ from .headers import HeaderPolicy, without
 from .hosts import HostPolicy, https_redirect
 from .rate_limit import RateLimiter
 from .refusals import READ, Fields, Pair, Refusal, read_fields
-from .request_id import MAX_PATH, is_plain_id, new_request_id, parse_traceparent, printable
+from .request_id import is_plain_id, new_request_id, parse_traceparent, printable
 from .ssrf import SsrfFilter
 
 if TYPE_CHECKING:
@@ -37,9 +37,6 @@ CLIENT_CLOSED_REQUEST = 499
 """Logged when the client went away before it was answered; nginx's number, never sent."""
 
 START, BODY = "http.response.start", "http.response.body"
-METHODS = frozenset(
-    ("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE")
-)
 
 
 class Policies(NamedTuple):
@@ -160,11 +157,7 @@ class SecurityEdge:
             common = self._headers(scope, path, fields)
         token = None
         if policies.context:
-            if b"x-request-id" in fields or b"traceparent" in fields:
-                context, request_id = identify(fields)
-            else:
-                context = RequestContext(new_request_id())
-                request_id = context.request_id.encode()
+            context, request_id = identify(fields)
             extra = [*common, (b"x-request-id", request_id)]
             token = current_request.set(context)
         else:
@@ -187,17 +180,7 @@ class SecurityEdge:
                 message["headers"] = [*own, *added]
             elif not (logged or message.get("more_body")):
                 logged = True
-                method, shown = scope["method"], scope["path"]
-                if method not in METHODS or len(shown) > MAX_PATH or not shown.isprintable():
-                    method, shown = printable(method, 16), printable(shown)
-                duration_ms = (perf_counter() - begun) * 1e3
-                log_request(
-                    method=method,
-                    path=shown,
-                    status=status,
-                    duration_ms=duration_ms,
-                    client=address,
-                )
+                log(scope, status, begun, address)
             return send(message)
 
         async def answer(refusal: Refusal) -> None:

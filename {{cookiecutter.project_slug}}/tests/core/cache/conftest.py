@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -88,23 +87,6 @@ def make(clock: Clock) -> Callable[..., CacheClient]:
 @pytest.fixture
 def cache(make: Callable[..., CacheClient]) -> CacheClient:
     return make()
-
-
-@pytest.fixture
-def dead() -> str:
-    """The URL of a port on which nobody listens."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return f"valkey://127.0.0.1:{listener.getsockname()[1]}"
-
-
-@pytest.fixture
-def silent() -> Iterator[str]:
-    """The URL of a server that takes connections and never answers."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        yield f"redis://127.0.0.1:{listener.getsockname()[1]}"
 
 
 class LyingServer:

@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-from collections.abc import Iterator
 
 import pytest
 from starlette.applications import Starlette
@@ -15,23 +13,6 @@ from {{ cookiecutter.project_slug }}.middleware.rate_limit.store import SharedSt
 from {{ cookiecutter.project_slug }}.middleware.security import RateLimitMiddleware
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def dead() -> str:
-    """The URL of a port on which nobody listens."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return f"valkey://127.0.0.1:{listener.getsockname()[1]}"
-
-
-@pytest.fixture
-def silent() -> Iterator[str]:
-    """The URL of a server that takes connections and never answers."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        yield f"redis://127.0.0.1:{listener.getsockname()[1]}"
 
 
 async def statuses(call, app, count: int) -> list[int]:

@@ -67,11 +67,11 @@ class SingleFlight(Generic[R]):
         result = None
         try:
             result = await load(flight)
-        except Exception as error:
+        except Exception as error:  # whoever waits gets what the loader raised
             self._remove(key, flight)
             flight.fail(error)
             raise
-        except BaseException:
+        except BaseException:  # cancelled: nobody may wait for it for ever
             self._remove(key, flight)
             flight.land(None)
             raise

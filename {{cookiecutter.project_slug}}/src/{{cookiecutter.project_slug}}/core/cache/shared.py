@@ -270,7 +270,7 @@ class SharedStore:
                 pipeline.set(space, _new_generation(), px=_MONTH_MS)
             try:
                 await pipeline.execute()
-            except BaseException:
+            except BaseException:  # cancelled too: what was not sent is still owed
                 self._owed = owed | self._owed
                 self._owed_namespaces |= spaces
                 raise
