@@ -14,7 +14,7 @@ import pytest
 from fastapi import APIRouter, FastAPI, HTTPException, Request
 
 from {{ cookiecutter.project_slug }}.audit import Actor, Audit, AuditLog, audited
-from {{ cookiecutter.project_slug }}.audit.dependencies import get_audit
+from {{ cookiecutter.project_slug }}.audit.dependencies import request_audit
 from {{ cookiecutter.project_slug }}.audit.schema import connect
 from {{ cookiecutter.project_slug }}.audit.trail import Search, Trail
 from {{ cookiecutter.project_slug }}.core.config import ENV_PREFIX
@@ -106,7 +106,7 @@ async def test_service_without_a_trail_says_so() -> None:
     app = FastAPI()
     request = Request({"type": "http", "app": app})
     with pytest.raises(RuntimeError, match="no audit log"):
-        await get_audit(request)
+        request_audit(request)
 
 
 @dataclass
