@@ -82,6 +82,8 @@ class AuditSecrets:
         signer = NoteSigner.parse(signing)
         if signer.name != settings.origin:
             raise AuditKeyError(f"the signing key is that of {signer.name}, not {settings.origin}")
+        if settings.replica:
+            signer = signer.of_replica(settings.log_name)
         trusted = (signer.verification_key, *settings.trusted_keys)
         return cls(signer, MasterKey.parse(master), NoteVerifier(trusted))
 
