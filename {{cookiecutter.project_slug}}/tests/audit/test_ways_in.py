@@ -96,6 +96,17 @@ async def test_changed_settings_are_recorded_at_the_next_start(serve: Any, folde
     assert len(recorded(folder, "audit.started")) == len(recorded(folder, "audit.stopped")) == 3
 
 
+async def test_new_secret_is_a_changed_setting_that_shows_nothing(serve: Any, folder: Path) -> None:
+    for token in ("first-value", "first-value", "second-value"):
+        async with serve(sentry={"dsn": f"http://{token}@127.0.0.1:9/1"}):
+            pass
+    events = recorded(folder, "configuration.changed")
+    variable = f"{ENV_PREFIX}SENTRY__DSN"
+    marks = [event["after"]["settings"][variable] for event in events]
+    assert len(set(marks)) == 2
+    assert "value" not in str(events)
+
+
 async def test_readiness_covers_the_trail(serve: Any, folder: Path) -> None:
     async with serve() as client:
         body = (await client.get("/health/ready")).json()
