@@ -18,7 +18,7 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 PACKAGE = sys.argv[1]
 QUEUE = "crash"
@@ -61,6 +61,8 @@ class Effects:
 class Child:
     """A forked process; it tells of each job that begins (`+`) and ends (`-`) through a pipe."""
 
+    living: ClassVar[set[int]] = set()
+
     def __init__(self, work: Callable[[int], None]) -> None:
         self.reader, writer = os.pipe()
         self.pid = os.fork()
@@ -70,12 +72,13 @@ class Child:
             try:
                 work(writer)
                 code = 0
-            except BaseException:  # the only way to learn of it from a forked process
+            except BaseException:  # noqa: BLE001  # the only way to learn of it from a forked process
                 traceback.print_exc()
             finally:
                 sys.stderr.flush()
                 os._exit(code)
         os.close(writer)
+        self.living.add(self.pid)
         self.started = self.in_flight = 0
         self.wanted = 0
 
@@ -93,6 +96,7 @@ class Child:
     def wait(self) -> int:
         """Wait for its end and return its exit status."""
         status = os.waitpid(self.pid, 0)[1]
+        self.living.discard(self.pid)
         os.close(self.reader)
         return status
 
@@ -134,7 +138,8 @@ def produce(settings: Any, count: int) -> None:
             while numbers:
                 batch, numbers = numbers[:100], numbers[100:]
                 made = [
-                    task.new_job((n,), {}, options(idempotency_key=f"order-{n}")) for n in batch[:50]
+                    task.new_job((n,), {}, options(idempotency_key=f"order-{n}"))
+                    for n in batch[:50]
                 ]
                 await client.enqueue_many(made)
                 singles = (
@@ -221,7 +226,7 @@ def define_blocking(seconds: float) -> list[int]:
     pipe: list[int] = []
     jobs = part("jobs")
 
-    async def block_loop(ctx: Any) -> None:
+    async def block_loop(ctx: Any) -> None:  # noqa: ARG001  # what every task takes
         os.write(pipe[0], b"+")
         time.sleep(seconds)  # noqa: ASYNC251  # what must not be done, and is
         os.write(pipe[0], b"-")
@@ -355,4 +360,8 @@ async def _ids(settings: Any, *, relay: bool) -> list[str]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(globals()[sys.argv[2]](*sys.argv[3:])))
+    try:
+        print(json.dumps(globals()[sys.argv[2]](*sys.argv[3:])))
+    finally:
+        for pid in Child.living:
+            os.kill(pid, signal.SIGKILL)

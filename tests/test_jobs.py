@@ -46,7 +46,7 @@ def crash(project: Path, *arguments: str, **variables: str) -> dict[str, Any]:
 def test_fifty_killed_workers_lose_no_job_and_repeat_no_effect(
     project: Path, tmp_path: Path
 ) -> None:
-    jobs, kills, seed = 10_000, 50, str(int(head_commit()[:8], 16))
+    jobs, kills, seed = 10_000, 50, str(int(head_commit()[:8] or "0", 16))
     seen = crash(project, "crashes", str(tmp_path), str(jobs), str(kills), seed, JOBS__LEASE_S="1")
     assert seen["kills"] == kills, seen
     assert (seen["effects"], seen["distinct"]) == (jobs, jobs), seen
