@@ -21,9 +21,7 @@ from .models import AuditOutboxRow
 from .records import Stored
 from .transactional import Outbox
 
-_TABLE = OutboxTable(
-    cast("Table", AuditOutboxRow.__table__), ("id", "record", "code"), marked=True
-)
+_TABLE = OutboxTable(cast("Table", AuditOutboxRow.__table__), ("id", "record", "code"), marked=True)
 
 
 class Relay(OutboxRelay):
