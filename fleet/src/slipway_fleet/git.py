@@ -12,7 +12,7 @@ import re
 import stat
 import subprocess
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -126,7 +126,7 @@ class Store:
         stdin: bytes | None = None,
         ok: tuple[int, ...] = (0,),
         timeout: float = TIMEOUT_S,
-        **more: str,
+        more: Mapping[str, str] | None = None,
     ) -> bytes:
         """Run git in this store and return what it prints.
 
@@ -137,7 +137,7 @@ class Store:
             done = subprocess.run(
                 ["git", *_OPTIONS, *arguments],
                 cwd=self.path,
-                env=self.environment(**more),
+                env=self.environment(**more or {}),
                 input=stdin,
                 stdin=subprocess.DEVNULL if stdin is None else None,
                 capture_output=True,

@@ -326,7 +326,7 @@ def index_snapshot(path: Path, store: Store, *, project: str = "") -> Snapshot:
     reading = store.reading(repository.objects)
     try:
         index = str((repository.git_dir / "index").resolve())
-        listed = reading.run("ls-files", "-s", "-z", "--full-name", GIT_INDEX_FILE=index)
+        listed = reading.run("ls-files", "-s", "-z", "--full-name", more={"GIT_INDEX_FILE": index})
     except GitError as error:
         raise ProjectError(f"its index cannot be read: {error.message}") from error
     files = {}
