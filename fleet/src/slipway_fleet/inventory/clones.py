@@ -9,7 +9,7 @@ from pathlib import Path
 from ..config import checked_url
 from ..credentials import Credentials
 from ..errors import ProjectError
-from ..git import GitError, Repository, Store
+from ..git import GitError, Repository, Store, towards
 from .projects import Project
 
 _BRANCH = re.compile(r"(?!-)(?!.*(\.\.|@\{|//))[\w./+@-]{1,200}")
@@ -51,14 +51,15 @@ def refresh(project: Project, cache: Path) -> None:
             raise ProjectError(f"its default branch {branch[:60]!r} is not a name for one")
         fetch = ("fetch", "--quiet", "--depth=1", "--no-tags", "--no-auto-maintenance")
         ref = f"refs/heads/{branch}"
-        store.run(*fetch, "--end-of-options", url, f"+{ref}:{ref}", more=more)
+        via = towards(url, "upload-pack")
+        store.run(*fetch, *via, "--end-of-options", url, f"+{ref}:{ref}", more=more)
     except GitError as error:
         raise ProjectError(f"it cannot be fetched: {error.message}") from error
     (store.path / "HEAD").write_text(f"ref: {ref}\n")
 
 
 def _default_branch(store: Store, url: str, more: dict[str, str]) -> str:
-    asked = ("ls-remote", "--symref", "--end-of-options", url, "HEAD")
+    asked = ("ls-remote", "--symref", *towards(url, "upload-pack"), "--end-of-options", url, "HEAD")
     for line in store.run(*asked, more=more).decode("utf-8", "replace").splitlines():
         if line.startswith("ref: refs/heads/"):
             return line.removeprefix("ref: refs/heads/").split("\t")[0]
@@ -97,7 +98,8 @@ class BlobFetcher:
             raise ProjectError("the clone lacks files and names no remote to ask") from error
         more = Credentials(self._project.token_env).environment(url, self._cache)
         fetch = ("fetch", "--quiet", "--no-tags", "--depth=1", "--no-auto-maintenance")
-        store.run(*fetch, "--no-write-fetch-head", "--end-of-options", url, sha, more=more)
+        via = ("--no-write-fetch-head", *towards(url, "upload-pack"))
+        store.run(*fetch, *via, "--end-of-options", url, sha, more=more)
 
 
 def _held(store: Store, sha: str) -> bool:
