@@ -10,12 +10,14 @@ from typing import Any
 
 import processes
 import pytest
-from combinations import combinations, head_commit, load_manifest, suites
+from combinations import BODY, ROOT, combinations, head_commit, load_manifest, suites
 from rendering import Renderer, copy_project, copy_template, share_compiled_templates, slug_of
 from valkey_server import Valkey
 
 HOME_VARIABLE = "SLIPWAY_TESTS_HOME"
 share_compiled_templates()
+# What projects and releases are updated with is tested as it is written, not a copy of it.
+sys.path[:0] = [str(BODY / "scripts"), str(ROOT / "scripts")]
 
 
 def _keep_what_is_not_ours() -> None:

@@ -49,7 +49,8 @@ class Outcome:
     def lines(self) -> Iterator[str]:
         """Yield the report, what needs a look first."""
         for path, diff in self.bent.items():
-            yield f"{path} is managed and had edits; it is the template's again:"
+            what = "had edits" if diff else "had another mode"
+            yield f"{path} is managed and {what}; it is the template's again" + ":" * bool(diff)
             yield from (f"    {line}" for line in diff.splitlines())
         yield from (f"{path} is managed and was deleted; it is back" for path in self.deleted)
         yield from (f"{old} is now {new}, with your lines" for old, new in self.moved)

@@ -36,9 +36,12 @@ class Ownership:
         for name, patterns in (("merged", self.merged), ("owned", self.owned)):
             if any(matches(path, pattern) for pattern in patterns):
                 return name
+        return "owned" if self.is_replaceable(path) else "managed"
+
+    def is_replaceable(self, path: str) -> bool:
+        """Tell whether a project may put a file of its own in this place, such as an image."""
         name = PurePosixPath(path).name
-        replaced = any(fnmatchcase(name, pattern) for pattern in self.replaceable)
-        return "owned" if replaced else "managed"
+        return any(fnmatchcase(name, pattern) for pattern in self.replaceable)
 
     def new_place(self, path: str) -> str | None:
         """Return where a path of an earlier release is now, or None when it is where it was."""

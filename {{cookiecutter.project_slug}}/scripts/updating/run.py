@@ -174,13 +174,18 @@ class Update:
         """Bring managed files back that were edited or deleted."""
         for path, source in _files(self.new):
             target = self.project / path
+            if self.table.is_replaceable(path) and path in self.head and not self._is_edited(path):
+                # Copier leaves every image alone; one that nobody replaced follows the template.
+                self._write(source, target)
             if self.table.class_of(path) != "managed" or _same(source, target):
                 continue
             if path in self.head:
                 base = self.old / path
                 before = base.read_bytes() if base.is_file() else b""
-                outcome.bent[path] = edits(path, before, self.git.content(path))
-                self._keep(path, outcome)
+                mine = self.git.content(path)
+                outcome.bent[path] = edits(path, before, mine)
+                if mine != before:
+                    self._keep(path, outcome)
             self._write(source, target)
         deleted = [
             path
