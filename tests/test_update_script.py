@@ -50,12 +50,12 @@ def append(path: Path, text: str = "# mine\n") -> None:
 
 
 def script(
-    run_in: RunIn, project: Path, *arguments: str, check: bool = True, **environment: str
+    run_in: RunIn, project: Path, *arguments: str, check: bool = True
 ) -> subprocess.CompletedProcess[str]:
     """Run the script as a person does, with the interpreter of the tests."""
     copier = f"{sys.executable} -m copier"
-    environment = {"COPIER": copier} | environment
-    return run_in(project, sys.executable, "scripts/update", *arguments, check=check, **environment)
+    command = (sys.executable, "scripts/update", *arguments)
+    return run_in(project, *command, check=check, COPIER=copier)
 
 
 # --- the command ---------------------------------------------------------------------------------

@@ -44,6 +44,7 @@ class Release:
             target.write_bytes(content if isinstance(content, bytes) else content.encode())
             target.chmod(0o755 if str(content[:2]) in {"#!", "b'#!'"} else 0o644)
         (root / "cookiecutter.json").write_text(json.dumps(self.manifest, indent=2))
+        shutil.copy(ROOT / ".gitattributes", root)
         shutil.copytree(ROOT / "hooks", root / "hooks", ignore=shutil.ignore_patterns("__py*"))
         for name, text in generator.generated(generator.load(root)).items():
             target = root / name
@@ -86,7 +87,10 @@ def _first_manifest() -> dict[str, Any]:
     for section in ("_validators", "_reserved"):
         manifest[section] = {k: v for k, v in real[section].items() if k in manifest}
     manifest["__prompts__"] = {name: name for name in manifest if not name.startswith("_")}
-    return manifest | {"_src_path": "https://example.com/tiny.git", "_commit": "$Format:none$"}
+    return manifest | {
+        "_src_path": "https://example.com/tiny.git",
+        "_commit": "$Format:%(describe:tags)$",
+    }
 
 
 def first(*, with_scripts: bool = True) -> Release:
@@ -217,6 +221,7 @@ def build(root: Path, *, with_scripts: bool = True) -> Path:
     """Write the template's history, one tag for each release."""
     root.mkdir(parents=True)
     release = first(with_scripts=with_scripts)
+    release.manifest["_src_path"] = f"git+file://{root}"
     for tag, step in zip(RELEASES, (None, *STEPS), strict=True):
         if step:
             release = copy.deepcopy(release)
