@@ -30,7 +30,10 @@ class InProcessCopier(Copier):
         said = io.StringIO()
         with redirect_stderr(said), warnings.catch_warnings(), local.env(**variables):
             warnings.simplefilter("ignore")  # copier leaves a pipe to the collector
-            _, code = CopierApp.run(["copier", *words], exit=False)
+            try:
+                _, code = CopierApp.run(["copier", *words], exit=False)
+            except ValueError as error:  # a traceback, and then this line, on a terminal
+                raise UpdateError(f"copier could not {arguments[0]}: {error}") from error
         if code:
             raise UpdateError(f"copier could not {arguments[0]}: {said.getvalue().strip()}")
 
