@@ -2,27 +2,23 @@
 """Events in the caller's transaction: they are recorded when it commits, and only then.
 
 The event is a row of the project's own database, written through the caller's session. After the
-commit a relay moves it into the trail, where the sealer takes it. The relay may repeat itself after a
-crash; the trail knows an event by its id and takes it once.
+commit the relay (`relay.py`) moves it into the trail, where the sealer takes it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
-from typing import Annotated, cast
+from contextlib import closing
+from typing import TYPE_CHECKING, Annotated, cast
 
-from fastapi import Depends, FastAPI
-from sqlalchemy import Table, delete, insert, select, update
-from sqlalchemy.exc import SQLAlchemyError
+from fastapi import Depends, Request
+from sqlalchemy import Table, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
-from ..core.database import Database, DatabaseUnavailableError, DbSession
-from ..core.database_settings import DatabaseSettings
-from ..utils.logging import get_logger
-from .dependencies import RequestAudit, get_audit
+from ..core.database import DbSession
+from .dependencies import RequestAudit, request_audit
 from .errors import AuditUnavailableError
 from .events import AuditEvent
 from .log import AuditLog
@@ -31,12 +27,11 @@ from .records import Stored, refuse_another
 from .schema import connect
 from .trail import Trail
 
-STEP = 500
-"""Rows per transaction."""
+if TYPE_CHECKING:
+    import aiosqlite
 
 _INSERT = "INSERT INTO audit_outbox (id, record, code, relayed) VALUES (?, ?, ?, ?)"
 
-log = get_logger(__name__)
 _table = cast("Table", AuditOutboxRow.__table__)
 
 
@@ -88,130 +83,31 @@ async def _insert(session: AsyncSession, stored: Stored) -> None:
     Raises:
         AuditUnavailableError: When the database can't take it.
     """
-    connection = await session.connection()
-    if connection.dialect.name != "sqlite":
+    driver = await session.run_sync(_sqlite_driver)
+    if driver is None:
         row = {"id": stored.id, "record": stored.record, "code": stored.code, "relayed": False}
-        await connection.execute(insert(_table), row)
+        await session.execute(insert(_table), row)
         return
     # The driver runs in a thread: one visit to it takes 33 us, the three of SQLAlchemy 240.
-    driver = (await connection.get_raw_connection()).driver_connection
-    assert driver is not None  # noqa: S101  # it is for a connection that was closed
     try:
         await driver.execute_insert(_INSERT, (stored.id, stored.record, stored.code, False))
     except sqlite3.Error as error:
         raise AuditUnavailableError from error
 
 
-class Relay:
-    """Moves events from the outbox into the trail.
-
-    Attributes:
-        problem: Why the last step failed, or an empty string.
-    """
-
-    def __init__(self, audit: AuditLog, settings: DatabaseSettings) -> None:
-        # Connections of its own: it must neither wait for a request nor see what is not committed.
-        size = {"pool_size": 1, "max_overflow": 0}
-        self._database = Database(settings.model_copy(update=size))
-        self._audit = audit
-        self._stop = asyncio.Event()
-        self.problem = ""
-
-    async def run(self, interval_s: float) -> None:
-        """Relay until `stop` is called, and then what is left."""
-        while not self._stop.is_set():
-            await self._try()
-            try:
-                await asyncio.wait_for(self._stop.wait(), interval_s)
-            except TimeoutError:
-                continue
-        await self._try()
-        await self._database.aclose()
-
-    def stop(self) -> None:
-        """Let `run` end."""
-        self._stop.set()
-
-    async def relay(self) -> int:
-        """Move what is committed, and return how many events that were."""
-        total = moved = await self._step()
-        # Not until there is nothing left: under load that would be a step for every event.
-        while moved == STEP:
-            moved = await self._step()
-            total += moved
-        return total
-
-    async def _try(self) -> None:
-        try:
-            await self.relay()
-            self.problem = ""
-        except DatabaseUnavailableError:
-            # The readiness check of the database tells, and knows sooner when it is back.
-            self.problem = ""
-        except (SQLAlchemyError, AuditUnavailableError) as error:
-            # The events are safe where they are; the readiness check tells.
-            if not self.problem:
-                log.exception("audit_relay_failed")
-            self.problem = type(error).__name__
-
-    async def _step(self) -> int:
-        query = select(_table.c.n, _table.c.id, _table.c.record, _table.c.code)
-        query = query.order_by(_table.c.n).limit(STEP)
-        if self._database.file is not None:
-            # Its writers take turns: don't hold the turn while the trail waits for the disk.
-            async with self._database.read() as session:
-                rows = (await session.execute(query)).all()
-            if rows:
-                await self._store([Stored(*row[1:]) for row in rows])
-                async with self._database.transaction() as session:
-                    await _remove(session, [row.n for row in rows])
-            return len(rows)
-        async with self._database.transaction() as session:
-            # Other replicas take other rows meanwhile.
-            rows = (await session.execute(query.with_for_update(skip_locked=True))).all()
-            if rows:
-                await self._store([Stored(*row[1:]) for row in rows])
-                await _remove(session, [row.n for row in rows])
-        return len(rows)
-
-    async def _store(self, events: Sequence[Stored]) -> None:
-        await asyncio.gather(*map(self._audit.take, events))
+def _sqlite_driver(session: Session) -> aiosqlite.Connection | None:
+    """Return the driver's connection of the session's transaction; None for PostgreSQL."""
+    connection = session.connection()
+    if connection.dialect.name != "sqlite":
+        return None
+    driver = connection.connection.driver_connection
+    assert driver is not None  # noqa: S101  # it is for a connection that was closed
+    return cast("aiosqlite.Connection", driver)
 
 
-async def _remove(session: AsyncSession, numbers: Sequence[int]) -> None:
-    """Mark rows as relayed, which is what allows to delete them."""
-    await session.execute(update(_table).where(_table.c.n.in_(numbers)).values(relayed=True))
-    await session.execute(delete(_table).where(_table.c.n.in_(numbers)))
-
-
-def relay_lifespan(
-    settings: DatabaseSettings,
-) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
-    """Return a lifespan that lets the audit log record in transactions, and relays."""
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
-        audit: AuditLog = app.state.audit
-        relay = Relay(audit, settings)
-        audit.outbox = Outbox(audit)
-        audit.problems = lambda: relay.problem
-        # With the sealer's own interval an event is sealed within a second of its commit.
-        task = asyncio.create_task(relay.run(audit.settings.seal_interval_s * 0.8))
-        try:
-            yield
-        finally:
-            audit.outbox = None
-            relay.stop()
-            await task
-
-    return lifespan
-
-
-async def _get_transactional_audit(
-    audit: Annotated[RequestAudit, Depends(get_audit)], session: DbSession
-) -> RequestAudit:
+async def _get_transactional_audit(request: Request, session: DbSession) -> RequestAudit:
     """Return the audit log for a request, recording in the request's transaction."""
-    return audit.within(session)
+    return request_audit(request).within(session)
 
 
 TransactionalAudit = Annotated[RequestAudit, Depends(_get_transactional_audit, scope="function")]
