@@ -142,13 +142,13 @@ def random_life(life: Life, releases: list[str], kinds: tuple[Edit, ...]) -> Non
     """Live: some edits, and updates step by step or in one jump, with switches between."""
     choose = life.hand.choose
     life.edit(choose.sample(kinds, choose.randrange(2, 9)))
-    if choose.random() < 0.6:
+    if choose.random() < 0.75:
         way = [releases[-1]]
     else:
         way = sorted(
             choose.sample(releases, choose.randrange(1, len(releases) + 1)), key=releases.index
         )
-    switch = choose.randrange(len(way) + 1) if choose.random() < 0.4 else None
+    switch = choose.randrange(len(way) + 1) if choose.random() < 0.25 else None
     for number, tag in enumerate(way):
         if number == switch:
             life.update(**a_switch(life, choose))

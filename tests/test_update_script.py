@@ -236,3 +236,17 @@ def test_project_in_a_folder_of_a_larger_repository_is_updated(
     assert outcome.deleted == ["tests/test_core.py"]
     assert outcome.conflicts == []
     assert (tmp_path / "monorepo/other.txt").read_text() == "other\n"
+
+
+def test_uv_fetches_copier_where_none_is_installed(
+    make_tiny: Make, run_in: RunIn, uv: str, tmp_path: Path
+) -> None:
+    project, tools = make_tiny(), tmp_path / "tools"
+    tools.mkdir()
+    for name, place in {"uv": uv, "python3": sys.executable}.items():
+        (tools / name).symlink_to(place)
+    path = f"{tools}:/usr/bin:/bin"
+    assert shutil.which("copier", path=path) is None
+    command = ("scripts/update", "--to", "v1.1.0", "--no-checks")
+    done = run_in(project, *command, online=True, timeout=300, PATH=path)
+    assert "release v1.0.0 -> v1.1.0" in done.stdout

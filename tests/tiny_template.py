@@ -86,6 +86,9 @@ def _first_manifest() -> dict[str, Any]:
     manifest["_migrations"] = {}
     for section in ("_validators", "_reserved"):
         manifest[section] = {k: v for k, v in real[section].items() if k in manifest}
+    for section, rules in real.items():  # rules of the real template that this one has no use for
+        if section.startswith("_") and isinstance(rules, dict):
+            manifest.setdefault(section, {})
     manifest["__prompts__"] = {name: name for name in manifest if not name.startswith("_")}
     return manifest | {
         "_src_path": "https://example.com/tiny.git",

@@ -33,6 +33,21 @@ committed: look at it with git diff, then commit. What you had in a managed file
 Exit codes: 0 done; 1 refused (nothing changed), conflicts, or checks that fail; 2 wrong usage."""
 
 
+LISTS = {
+    "--on": ("FEATURE", "switch a feature on"),
+    "--off": ("FEATURE", "switch a feature off"),
+    "--set": ("QUESTION=ANSWER", "change another answer, such as ci_provider=gitlab"),
+    "--renew": ("PATH", "write an owned file or folder as a new project has it"),
+}
+SWITCHES = {
+    "--dry-run": "say what it would do, and leave the project as it is",
+    "--check": "the same, with exit code 1 when it would do something",
+    "--keep": f"keep edited files that go in {KEPT}/, do not refuse",
+    "--accept-broken": "go on when your code imports modules that go",
+    "--no-checks": "leave out scripts/check at the end",
+}
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     made = argparse.ArgumentParser(
@@ -41,39 +56,11 @@ def parser() -> argparse.ArgumentParser:
         epilog=EXPLANATION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add = made.add_argument
-    add("--on", action="append", default=[], metavar="FEATURE", help="switch a feature on")
-    add("--off", action="append", default=[], metavar="FEATURE", help="switch a feature off")
-    add(
-        "--set",
-        action="append",
-        default=[],
-        metavar="QUESTION=ANSWER",
-        help="change another answer, such as ci_provider=gitlab",
-    )
-    add("--to", metavar="TAG", help="the release to go to; the latest by default")
-    add(
-        "--dry-run",
-        action="store_true",
-        help="say what it would do, and leave the project as it is",
-    )
-    add(
-        "--check", action="store_true", help="the same, with exit code 1 when it would do something"
-    )
-    add("--keep", action="store_true", help=f"keep edited files that go in {KEPT}/, do not refuse")
-    add(
-        "--renew",
-        action="append",
-        default=[],
-        metavar="PATH",
-        help="write an owned file or folder as a new project has it",
-    )
-    add(
-        "--accept-broken",
-        action="store_true",
-        help="go on when your code imports modules that go",
-    )
-    add("--no-checks", action="store_true", help="leave out scripts/check at the end")
+    made.add_argument("--to", metavar="TAG", help="the release to go to; the latest by default")
+    for option, (value, text) in LISTS.items():
+        made.add_argument(option, action="append", default=[], metavar=value, help=text)
+    for option, text in SWITCHES.items():
+        made.add_argument(option, action="store_true", help=text)
     return made
 
 

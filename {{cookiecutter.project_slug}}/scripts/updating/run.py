@@ -106,10 +106,14 @@ class Update:
 
     def _keep(self, path: str, outcome: Outcome) -> None:
         """Write the project's version of a file below the folder of what is kept."""
-        place = self.project / KEPT / path
+        content, name, number = self.git.content(path), f"{KEPT}/{path}", 1
+        while (self.project / name).exists() and (self.project / name).read_bytes() != content:
+            number += 1  # what an earlier update kept may not have been looked at yet
+            name = f"{KEPT}/{path}.{number}"
+        place = self.project / name
         place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(self.git.content(path))
-        outcome.kept.append(f"{KEPT}/{path}")
+        place.write_bytes(content)
+        outcome.kept.append(name)
 
     # --- files that have a new path ---------------------------------------------------------------
 
