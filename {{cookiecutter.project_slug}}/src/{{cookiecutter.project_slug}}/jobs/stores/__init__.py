@@ -1,2 +1,2 @@
 # Managed by Slipway: updates overwrite this file. To extend the service see AGENTS.md.
-"""Where jobs are kept: embedded, or on a server."""
+"""The engines that keep jobs: one module, or a few with one beginning, for each."""
