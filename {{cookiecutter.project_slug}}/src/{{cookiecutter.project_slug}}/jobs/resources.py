@@ -8,7 +8,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..clients.http import HttpClient
-
 # jinja: if cookiecutter.include_caching
 from ..core.app import build_cache
 from ..core.cache import CacheClient

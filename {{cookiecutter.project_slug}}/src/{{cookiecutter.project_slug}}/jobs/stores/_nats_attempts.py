@@ -17,7 +17,8 @@ from ._nats_connection import EXPECTED, Connection, Message, Stored
 from ._nats_enqueue import Enqueuing
 from ._nats_lines import Delivery
 from ._nats_names import Names
-from ._nats_records import LOST, Record, apply, copy_of, load
+from ._nats_records import Record, apply, copy_of, load
+from .promises import LOST
 
 if TYPE_CHECKING:
     from ..settings import JobsSettings

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -17,6 +17,7 @@ from ..errors import JobsUnavailableError
 if TYPE_CHECKING:
     from nats.aio.client import Client
     from nats.aio.msg import Msg
+    from nats.aio.subscription import Subscription
 
 _WRONG_SEQUENCE = frozenset({10071, 10164})
 _READ_AT_ONCE = 512
@@ -148,6 +149,21 @@ class Connection:
                     message.data,
                 )
             )
+
+    async def subscribe(
+        self, subject: str, heard: Callable[[Msg], Awaitable[None]] | None = None
+    ) -> Subscription:
+        """Listen to a subject, again after each reconnect.
+
+        Raises:
+            JobsUnavailableError: When there is no connection.
+        """
+        from nats.errors import Error  # noqa: PLC0415  # needed only with a URL
+
+        try:
+            return await self.client.subscribe(subject, cb=heard)
+        except (Error, OSError) as error:
+            raise unavailable(error) from error
 
     async def send(self, subject: str, data: bytes = b"") -> None:
         """Publish without waiting: acknowledgements, which the server answers with silence.

@@ -72,8 +72,7 @@ class Lines:
                 self._leases[queue] = lease_s
             if queue not in self._woken:
                 subject = f"{self._names.root}.woken.{queue}.>"
-                client = self._connection.client
-                self._woken[queue] = await client.subscribe(subject, cb=self._heard)
+                self._woken[queue] = await self._connection.subscribe(subject, self._heard)
                 self.look_again([queue])
 
     async def introduce(self, queue: str) -> None:
@@ -142,14 +141,14 @@ class Lines:
         """
         async with self._pulling:
             if self._inbox is None:
-                client = self._connection.client
-                self._inbox = await client.subscribe(client.new_inbox())
+                subject = self._connection.client.new_inbox()
+                self._inbox = await self._connection.subscribe(subject)
             inbox = self._inbox
             while inbox.pending_msgs:
                 await self._give_back(await inbox.next_msg(1))
             body = orjson.dumps({"batch": limit, "no_wait": True})
-            subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._names.stream}.{consumer}"
-            await self._connection.ask_for(subject, body, inbox.subject)
+            question = f"$JS.API.CONSUMER.MSG.NEXT.{self._names.stream}.{consumer}"
+            await self._connection.ask_for(question, body, inbox.subject)
             return await self._collect(inbox, limit)
 
     async def _collect(self, inbox: Subscription, limit: int) -> list[Delivery]:

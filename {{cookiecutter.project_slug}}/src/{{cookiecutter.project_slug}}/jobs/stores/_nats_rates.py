@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from ._nats_connection import EXPECTED, Connection, Message
 from ._nats_names import Names
-from ._rates import burst_of
+from .promises import burst_of
 
 _TRIES = 10
 

@@ -12,8 +12,6 @@ import orjson
 
 from ..records import Claim, Job, JobState, Lease, NewJob, Outcome, Progress
 
-LOST = "WorkerLost: the worker's lease ended without an outcome"
-
 
 @dataclass(slots=True, kw_only=True)
 class Record:
@@ -119,7 +117,7 @@ class Record:
             error=self.error,
             progress=Progress(*self.progress) if self.progress else None,
             worker=self.worker,
-            cancel_requested=self.cancelled,
+            cancel_requested=self.cancelled and state is JobState.RUNNING,
             trace=self.trace,
         )
 
@@ -182,7 +180,8 @@ def apply(
     elif outcome.error:
         after.error = outcome.error
     if state.is_finished:
-        retain_s = outcome.retain_s if outcome.state.is_finished else retention_s
+        # A task that was cancelled says nothing about how long that is kept.
+        retain_s = retention_s if state is JobState.CANCELLED else outcome.retain_s
         return after, after.retain(retain_s, now)
     if state is JobState.RETRYING:
         after.due = now + ceil(outcome.delay_s * 1000)

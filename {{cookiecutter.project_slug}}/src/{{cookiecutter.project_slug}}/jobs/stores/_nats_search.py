@@ -104,7 +104,9 @@ class Search:
             queues[queue] = replace(queues.get(queue, QueueStats(queue=queue)), delayed=count)
         for queue, count in await self._counts("dead.*.*"):
             queues[queue] = replace(queues.get(queue, QueueStats(queue=queue)), failed=count)
-        kept = (one for one in queues.values() if one.ready or one.delayed or one.running or one.failed)
+        kept = (
+            one for one in queues.values() if one.ready or one.delayed or one.running or one.failed
+        )
         return sorted(kept, key=lambda one: one.queue)
 
     async def _counts(self, pattern: str) -> list[tuple[str, int]]:

@@ -116,7 +116,7 @@ def load_job(job_id: str, fields: dict[bytes, bytes]) -> Job:
         error=text(b"y"),
         progress=Progress(*orjson.loads(fields[b"l"])) if fields.get(b"l") else None,
         worker=text(b"w"),
-        cancel_requested=fields.get(b"c") == b"1",
+        cancel_requested=fields.get(b"c") == b"1" and state is JobState.RUNNING,
         trace=trace,
     )
 

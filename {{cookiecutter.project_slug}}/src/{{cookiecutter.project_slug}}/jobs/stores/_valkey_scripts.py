@@ -101,7 +101,7 @@ end
 ENQUEUE = (
     HEAD
     + """
-local answer, woken, taken = {}, {}, {}
+local answer, woken, taken, made = {}, {}, {}, {}
 for i = 1, #ARGV, 8 do
   local id, queue, priority, unique = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 4]
   local delay, nonce = tonumber(ARGV[i + 5]), ARGV[i + 6]
@@ -111,7 +111,8 @@ for i = 1, #ARGV, 8 do
   if known then
     answer[#answer + 1] = id
     -- The same call once more, because its answer was lost.
-    answer[#answer + 1] = known == nonce and 1 or 0
+    answer[#answer + 1] = known == nonce and not made[id] and 1 or 0
+    made[id] = true
   elseif holder then
     answer[#answer + 1] = holder
     answer[#answer + 1] = 0
@@ -128,6 +129,7 @@ for i = 1, #ARGV, 8 do
       taken[unique] = id
       append('HSET', P .. ':u', unique, id)
     end
+    made[id] = true
     append('ZADD', P .. ':a', int(now), id)
     if not woken[queue] then
       woken[queue] = true
@@ -263,6 +265,7 @@ for i = 2, #ARGV, 6 do
       call('ZADD', P .. ':r:' .. job.q .. ':' .. job.p, job.d, id)
       woken[job.q] = true
     else
+      if state == 'cancelled' then retain = tonumber(ARGV[1]) end
       finish(id, job, state, retain, state == 'succeeded' and 'v' or 'y', text)
     end
   end

@@ -259,7 +259,7 @@ class NatsStore:
 
         A worker that can take nothing at the moment also looks for those that are not to start again.
         """
-        if asyncio.get_running_loop().time() - self._claimed_at > _POLL_S:
+        if asyncio.get_running_loop().time() - self._claimed_at > 2 * _POLL_S:
             for info in await self._search.consumers():
                 if info["num_ack_pending"]:
                     found = await self._lines.pull(info["name"], _SWEPT)

@@ -28,7 +28,6 @@ from ..records import (
 from . import _valkey_inspection as inspection
 from . import _valkey_scripts as scripts
 from ._batches import Batches
-from ._rates import burst_of
 from ._valkey_records import (
     Argument,
     complete_arguments,
@@ -44,6 +43,7 @@ from ._valkey_search import search
 from ._valkey_server import Server
 from ._valkey_wakeups import WakeUps
 from ._wake_up import WakeUp
+from .promises import LOST, burst_of
 
 if TYPE_CHECKING:
     from ..settings import JobsSettings
@@ -51,7 +51,6 @@ if TYPE_CHECKING:
 _BATCH = 512
 _MOST_CLAIMS = 1_000
 _RECLAIMED = 500
-LOST = "WorkerLost: the worker's lease ended without an outcome"
 
 
 class ValkeyStore:
@@ -231,7 +230,9 @@ class ValkeyStore:
     async def purge(self, wanted: JobFilter) -> int:
         """Delete finished jobs."""
         found = await search(self._server, wanted, finished=True)
-        return int(await self._server.run(inspection.PURGE, [job.id for job in found])) if found else 0
+        return (
+            int(await self._server.run(inspection.PURGE, [job.id for job in found])) if found else 0
+        )
 
 
 def _pairs(flat: Sequence[bytes]) -> dict[bytes, bytes]:
