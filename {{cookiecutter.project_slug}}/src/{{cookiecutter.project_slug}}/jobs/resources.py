@@ -11,11 +11,9 @@ from ..clients.http import HttpClient
 # jinja: if cookiecutter.include_caching
 from ..core.app import build_cache
 from ..core.cache import CacheClient
-
 # jinja: endif
 # jinja: if cookiecutter.include_database
 from ..core.database import Database
-
 # jinja: endif
 from .context import providers
 

@@ -16,8 +16,8 @@ _SCHEMES = ("valkey://", "valkeys://", "redis://", "rediss://", "nats://", "tls:
 
 def _check_url(url: object) -> object:
     """Refuse what no engine can open, without repeating it: it can hold a password."""
-    plain = url.get_secret_value() if isinstance(url, SecretStr) else str(url or "")
-    if plain and not plain.startswith(_SCHEMES):
+    plain = url.get_secret_value() if isinstance(url, SecretStr) else url
+    if plain and not (isinstance(plain, str) and plain.startswith(_SCHEMES)):
         raise ValueError(
             "write valkey://host:6379/0, redis://, rediss:// (TLS), nats://host:4222 or tls://;"
             " leave it empty for the embedded queue"
