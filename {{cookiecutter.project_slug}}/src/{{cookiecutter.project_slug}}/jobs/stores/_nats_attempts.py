@@ -132,6 +132,7 @@ class Attempts:
         after.attempt += 1
         after.token += 1
         after.started, after.cancelled = self._now(), False
+        after.lease_s = delivery.lease_s
         after.message, after.deliveries, after.reply = (
             delivery.sequence,
             delivery.times,
@@ -229,6 +230,11 @@ class Attempts:
             await self._connection.send(reply, b"-NAK" if given_back else b"+ACK")
             if record.state == JobState.FAILED and record.error == LOST:
                 self._dead.append(record.job())
+
+    def at_hand(self, job_id: str) -> Record | None:
+        """Return the record of a job that was started here, if it is known without asking."""
+        record, _ = self._held.get(job_id, (None, 0))
+        return record
 
     def drop(self, job_ids: Iterable[str]) -> None:
         """Forget what is at hand of jobs that others have now; safe from any thread."""

@@ -40,6 +40,12 @@ class Enqueuing:
         self._now = now
         self._instance = os.urandom(6).hex()
         self._calls = itertools.count()
+        self._newest = 0
+
+    def _record(self, job: NewJob, nonce: str) -> Record:
+        # Lists are in this order: no two of one client are enqueued at the same microsecond.
+        self._newest = max(self._now() * 1000, self._newest + 1)
+        return new_record(job, nonce, self._now(), enqueued_us=self._newest)
 
     def nonce(self) -> str:
         """Return a new name of a call, by which it knows what it made when it is repeated."""
@@ -51,7 +57,7 @@ class Enqueuing:
         Raises:
             JobsUnavailableError: When the server did not do it; whether it did is not known.
         """
-        record = new_record(job, nonce, self._now())
+        record = self._record(job, nonce)
         subject, expected = self._names.record(job.id), 0
         while not await self._put(subject, record.dump(), expected):
             stored = (await self._read([subject])).get(subject)
@@ -86,7 +92,7 @@ class Enqueuing:
         raise JobsUnavailableError("The jobs' ids or unique keys change all the time.")
 
     def _plan(self, plan: _Plan, job: NewJob, nonce: str) -> list[Message]:
-        record = new_record(job, nonce, self._now())
+        record = self._record(job, nonce)
         expected = plan.add(job)
         if expected is None:
             return []

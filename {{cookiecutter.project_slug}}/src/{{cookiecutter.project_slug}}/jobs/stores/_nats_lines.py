@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
@@ -29,12 +29,14 @@ class Delivery(NamedTuple):
         reply: Where it is acknowledged.
         sequence: Its place in the stream.
         times: How often it was delivered.
+        lease_s: Seconds from each acknowledgement of progress until it is delivered again.
     """
 
     subject: str
     reply: str
     sequence: int
     times: int
+    lease_s: float
 
 
 class Lines:
@@ -52,7 +54,7 @@ class Lines:
     ) -> None:
         self._connection = connection
         self._names = names
-        self._leases: dict[str, float] = {}
+        self._leases: dict[tuple[str, str], float] = {}
         self._woken: dict[str, Subscription] = {}
         self._filled: set[tuple[str, str]] = set()
         self._inbox: Subscription | None = None
@@ -67,9 +69,9 @@ class Lines:
             JobsUnavailableError: When the server does not answer.
         """
         for queue in queues:
-            if self._leases.get(queue) != lease_s:
-                await self.make_consumers(queue, lease_s)
-                self._leases[queue] = lease_s
+            for line in LINES.values():
+                if self._leases.get((queue, line)) != lease_s:
+                    await self._agree(queue, line, lease_s)
             if queue not in self._woken:
                 subject = f"{self._names.root}.woken.{queue}.>"
                 self._woken[queue] = await self._connection.subscribe(subject, self._heard)
@@ -81,34 +83,47 @@ class Lines:
         Raises:
             JobsUnavailableError: When the server does not answer.
         """
-        stream = self._names.stream
-        name = self._names.consumer(queue, LINES[0])
-        if "error" in await self._connection.manage(f"CONSUMER.INFO.{stream}.{name}"):
-            await self.make_consumers(queue, self._lease_s)
+        for line in LINES.values():
+            if "error" in await self._info(queue, line):
+                await self._make(queue, line, self._lease_s)
+
+    async def _agree(self, queue: str, line: str, lease_s: float) -> None:
+        """Have a consumer that delivers again after this time, or earlier.
+
+        The time counts for messages that are leased already: it gets longer only when there are none.
+        """
+        info = await self._info(queue, line)
+        known_s = 0.0 if "error" in info else info["config"]["ack_wait"] / 1e9
+        if not known_s or known_s > lease_s or not info["num_ack_pending"]:
+            await self._make(queue, line, lease_s)
+            known_s = lease_s
+        self._leases[queue, line] = known_s
+
+    async def _info(self, queue: str, line: str) -> dict[str, Any]:
+        name = self._names.consumer(queue, line)
+        return await self._connection.manage(f"CONSUMER.INFO.{self._names.stream}.{name}")
 
     def may_hold(self, queue: str) -> bool:
         """Return whether a queue may have something that can be taken."""
         return any((queue, line) in self._filled for line in LINES.values())
 
-    async def make_consumers(self, queue: str, lease_s: float) -> None:
-        """Make a queue's consumers, or change how long their messages are leased."""
-        stream = self._names.stream
-        for line in LINES.values():
-            name = self._names.consumer(queue, line)
-            config = {
-                "durable_name": name,
-                "name": name,
-                "ack_policy": "explicit",
-                "ack_wait": int(lease_s * 1e9),
-                "deliver_policy": "all",
-                "filter_subject": f"{self._names.root}.ready.{queue}.{line}.>",
-                "max_ack_pending": 1_000_000,
-                "max_deliver": -1,
-                "replay_policy": "instant",
-            }
-            await self._connection.manage(
-                f"CONSUMER.DURABLE.CREATE.{stream}.{name}", stream_name=stream, config=config
-            )
+    async def _make(self, queue: str, line: str, lease_s: float) -> None:
+        """Make a consumer, or change the time that it leases messages for."""
+        stream, name = self._names.stream, self._names.consumer(queue, line)
+        config = {
+            "durable_name": name,
+            "name": name,
+            "ack_policy": "explicit",
+            "ack_wait": int(lease_s * 1e9),
+            "deliver_policy": "all",
+            "filter_subject": f"{self._names.root}.ready.{queue}.{line}.>",
+            "max_ack_pending": 1_000_000,
+            "max_deliver": -1,
+            "replay_policy": "instant",
+        }
+        await self._connection.manage(
+            f"CONSUMER.DURABLE.CREATE.{stream}.{name}", stream_name=stream, config=config
+        )
 
     def look_again(self, queues: Sequence[str]) -> None:
         """Take it that every line may hold something: what is delivered again is not announced."""
@@ -125,13 +140,13 @@ class Lines:
             if len(taken) < limit and (queue, line) in self._filled:
                 self._filled.discard((queue, line))
                 wanted = limit - len(taken)
-                found = await self.pull(self._names.consumer(queue, line), wanted)
+                found = await self.pull(queue, line, wanted)
                 taken += found
                 if len(found) == wanted:
                     self._filled.add((queue, line))  # there may be more
         return taken
 
-    async def pull(self, consumer: str, limit: int) -> list[Delivery]:
+    async def pull(self, queue: str, line: str, limit: int) -> list[Delivery]:
         """Take what is there now of one consumer.
 
         What comes after the time is over is given back when the next pull finds it.
@@ -147,11 +162,13 @@ class Lines:
             while inbox.pending_msgs:
                 await self._give_back(await inbox.next_msg(1))
             body = orjson.dumps({"batch": limit, "no_wait": True})
-            question = f"$JS.API.CONSUMER.MSG.NEXT.{self._names.stream}.{consumer}"
+            name = self._names.consumer(queue, line)
+            question = f"$JS.API.CONSUMER.MSG.NEXT.{self._names.stream}.{name}"
             await self._connection.ask_for(question, body, inbox.subject)
-            return await self._collect(inbox, limit)
+            lease_s = self._leases.get((queue, line), self._lease_s)
+            return await self._collect(inbox, limit, lease_s)
 
-    async def _collect(self, inbox: Subscription, limit: int) -> list[Delivery]:
+    async def _collect(self, inbox: Subscription, limit: int, lease_s: float) -> list[Delivery]:
         from nats.errors import Error  # noqa: PLC0415  # needed only with a URL
 
         found: list[Delivery] = []
@@ -162,7 +179,7 @@ class Lines:
                 if status in _NO_MORE:
                     break
                 if not status and message.reply:
-                    found.append(_delivery(message))
+                    found.append(_delivery(message, lease_s))
         return found
 
     async def _give_back(self, message: Msg) -> None:
@@ -175,9 +192,9 @@ class Lines:
         self._wake_up.ring()
 
 
-def _delivery(message: Msg) -> Delivery:
+def _delivery(message: Msg, lease_s: float) -> Delivery:
     """Return a message's place and count, which stand in its reply subject (ADR-15 of NATS)."""
     parts = message.reply.split(".")
     # $JS.ACK.<stream>.<consumer>.<count>.<sequence>..., or with domain and account before the stream.
     at = 6 if len(parts) >= 11 else 4
-    return Delivery(message.subject, message.reply, int(parts[at + 1]), int(parts[at]))
+    return Delivery(message.subject, message.reply, int(parts[at + 1]), int(parts[at]), lease_s)

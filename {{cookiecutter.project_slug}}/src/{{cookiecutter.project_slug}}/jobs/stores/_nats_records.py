@@ -23,6 +23,7 @@ class Record:
         message: Sequence of the message that the running attempt was claimed with.
         deliveries: How often that had been delivered.
         reply: Where it is acknowledged.
+        lease_s: Seconds that an acknowledgement of progress prolongs it by.
         dropped: It is not kept; the server deletes it within a second.
     """
 
@@ -37,7 +38,7 @@ class Record:
     key: str
     trace: str
     nonce: str
-    enqueued: int
+    enqueued_us: int
     due: int
     state: str = JobState.QUEUED.value
     attempt: int = 0
@@ -45,6 +46,7 @@ class Record:
     message: int = 0
     deliveries: int = 0
     reply: str = ""
+    lease_s: float = 0.0
     started: int = 0
     finished: int = 0
     expires: int = 0
@@ -108,7 +110,7 @@ class Record:
             payload=self.payload,
             unique=self.unique,
             idempotency_key=self.key,
-            enqueued_at=_moment(self.enqueued),
+            enqueued_at=datetime.fromtimestamp(self.enqueued_us / 1e6, UTC),
             due_at=_moment(self.due),
             started_at=_moment(self.started) if self.started else None,
             finished_at=_moment(self.finished) if self.finished else None,
@@ -141,7 +143,7 @@ def load(stored: bytes) -> Record:
     return Record(**fields, payload=rest[:size], result=rest[size:])
 
 
-def new_record(job: NewJob, nonce: str, now: int) -> Record:
+def new_record(job: NewJob, nonce: str, now: int, *, enqueued_us: int) -> Record:
     """Return the record of a job that is to be enqueued."""
     return Record(
         id=job.id,
@@ -155,7 +157,7 @@ def new_record(job: NewJob, nonce: str, now: int) -> Record:
         key=job.idempotency_key,
         trace=job.trace,
         nonce=nonce,
-        enqueued=now,
+        enqueued_us=enqueued_us,
         due=now + ceil(job.delay_s * 1000),
         payload=job.payload,
     )

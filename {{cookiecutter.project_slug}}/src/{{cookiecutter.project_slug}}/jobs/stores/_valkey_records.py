@@ -4,7 +4,7 @@
 A job is a hash. What scripts look at has a field of its own: `q` queue, `p` priority, `m` attempts
 that it has, `k` unique key, `u` which call made it, `s` state, `a` attempts that were started, `f`
 fencing token, `e` its entry in a stream, `n` enqueued, `d` due, `g` started, `z` finished, `h` expires
-(each in milliseconds since 1970), `v` result, `y` error, `l` progress, `w` worker, `c` cancelled while
+(milliseconds since 1970; `n` microseconds), `v` result, `y` error, `l` progress, `w` worker, `c` cancelled while
 it ran. `b` holds the rest: a line of JSON, and the payload as it is.
 """
 
@@ -107,7 +107,7 @@ def load_job(job_id: str, fields: dict[bytes, bytes]) -> Job:
         payload=payload,
         unique=text(b"k"),
         idempotency_key=key,
-        enqueued_at=_moment(fields[b"n"]),
+        enqueued_at=datetime.fromtimestamp(int(fields[b"n"]) / 1e6, UTC),
         due_at=_moment(fields[b"d"]),
         started_at=_moment_or_none(fields.get(b"g")),
         finished_at=_moment_or_none(fields.get(b"z")) if finished else None,

@@ -117,20 +117,21 @@ for i = 1, #ARGV, 8 do
     answer[#answer + 1] = holder
     answer[#answer + 1] = 0
   else
-    local entry = ''
+    -- Microseconds, and no two the same: lists are in this order.
+    local entry, enqueued = '', clock[1] * 1000000 + clock[2] + i
     if delay > 0 then
       append('ZADD', P .. ':d:' .. queue, int(now + delay), id)
     else
       entry = call('XADD', P .. ':s:' .. queue .. ':' .. priority, '*', 'j', id)
     end
     call('HSET', key, 'q', queue, 'p', priority, 'm', ARGV[i + 3], 'k', unique, 'u', nonce,
-      'b', ARGV[i + 7], 's', 'queued', 'a', 0, 'f', 0, 'n', int(now), 'd', int(now + delay), 'e', entry)
+      'b', ARGV[i + 7], 's', 'queued', 'a', 0, 'f', 0, 'n', int(enqueued), 'd', int(now + delay), 'e', entry)
     if unique ~= '' then
       taken[unique] = id
       append('HSET', P .. ':u', unique, id)
     end
     made[id] = true
-    append('ZADD', P .. ':a', int(now), id)
+    append('ZADD', P .. ':a', int(enqueued), id)
     if not woken[queue] then
       woken[queue] = true
       call('SADD', P .. ':q', queue)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _BLOCK_S = 10.0
 _PAUSE_S = 0.5
+_CANCEL_S = 0.05
 
 
 class WakeUps:
@@ -53,9 +54,10 @@ class WakeUps:
     async def aclose(self) -> None:
         """Stop listening."""
         listener, self._listener = self._listener, None
-        if listener is not None:
+        # Python 3.11's wait_for, which redis-py uses, can swallow a cancellation (python/cpython#86296).
+        while listener is not None and not listener.done():
             listener.cancel()
-            await asyncio.wait((listener,))
+            await asyncio.wait((listener,), timeout=_CANCEL_S)
 
     async def _newest(self) -> dict[bytes, bytes]:
         """Return the id of the newest entry of each stream."""

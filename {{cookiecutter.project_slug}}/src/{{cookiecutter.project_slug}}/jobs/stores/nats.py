@@ -167,11 +167,19 @@ class NatsStore:
                 self._lines.look_again(queues)
                 look_at = loop.time() + _POLL_S
             claims, due_s = await self._take(self._in_turn(queues), limit, worker)
+            self._keep(claims, lease_s)
             self._claimed_at = loop.time()
             left = until - loop.time()
             if claims or left <= 0 or self._wake_up.interrupted():
                 return claims
             await self._wake_up.wait(min(left, due_s, max(0.0, look_at - loop.time())))
+
+    def _keep(self, claims: Sequence[Claim], lease_s: float) -> None:
+        """Have claims last for `lease_s` where the server would deliver them again earlier."""
+        for claim in claims:
+            record = self._attempts.at_hand(claim.lease.id)
+            if record is not None and record.lease_s < lease_s:
+                self._heartbeats.keep(record, lease_s)
 
     def _in_turn(self, queues: Sequence[str]) -> list[str]:
         self._turn += 1
@@ -228,11 +236,11 @@ class NatsStore:
         """Let a `claim` that waits return."""
         self._wake_up.interrupt()
 
-    def heartbeat(self, leases: Sequence[Lease], lease_s: float) -> Beat:  # noqa: ARG002  # the consumer has it
-        """Say that leases are in progress, which prolongs them by what they were claimed for."""
+    def heartbeat(self, leases: Sequence[Lease], lease_s: float) -> Beat:
+        """Say that leases are in progress, from a thread and over a connection of its own."""
         if not leases:
             return Beat(frozenset(), frozenset())
-        beat = self._heartbeats.beat(leases)
+        beat = self._heartbeats.beat(leases, lease_s)
         self._attempts.drop(beat.lost)
         return beat
 
@@ -262,7 +270,8 @@ class NatsStore:
         if asyncio.get_running_loop().time() - self._claimed_at > 2 * _POLL_S:
             for info in await self._search.consumers():
                 if info["num_ack_pending"]:
-                    found = await self._lines.pull(info["name"], _SWEPT)
+                    queue, _, line = info["name"].rpartition("-")
+                    found = await self._lines.pull(queue, line, _SWEPT)
                     await self._attempts.start(found, None)
         return self._attempts.dead_letters()
 

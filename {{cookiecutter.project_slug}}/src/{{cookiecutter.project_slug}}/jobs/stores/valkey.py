@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -121,11 +121,10 @@ class ValkeyStore:
         """Take jobs that are due; see `JobStore.claim`."""
         loop = asyncio.get_running_loop()
         until = loop.time() + wait_s
-        await self._listener.listen(queues)
+        arguments = (worker, milliseconds(lease_s), min(limit, _MOST_CLAIMS))
         while True:
             self._wake_up.clear()
-            arguments = (worker, milliseconds(lease_s), min(limit, _MOST_CLAIMS))
-            answer = await self._take([*arguments, *self._in_turn(queues)])
+            answer = await self._undivided(self._take(queues, arguments))
             claims = load_claims(answer)
             left = until - loop.time()
             if claims or left <= 0 or self._wake_up.interrupted():
@@ -143,21 +142,27 @@ class ValkeyStore:
             yield 0 if rate is None else max(1, round(1e6 / rate))
             yield 0 if rate is None else burst_of(rate)
 
-    async def _take(self, arguments: list[Argument]) -> Sequence[Any]:
-        asked = asyncio.create_task(self._server.run(scripts.CLAIM, arguments, wait=False))
+    async def _take(self, queues: Sequence[str], arguments: tuple[Argument, ...]) -> Sequence[Any]:
+        await self._listener.listen(queues)
+        given = (*arguments, *self._in_turn(queues))
+        answer: Sequence[Any] = await self._server.run(scripts.CLAIM, given, wait=False)
+        return answer
+
+    async def _undivided(self, taking: Coroutine[Any, Any, Sequence[Any]]) -> Sequence[Any]:
+        """Return what was taken; when the caller is cancelled, give that back."""
+        asked = asyncio.get_running_loop().create_task(taking)
         try:
-            answer: Sequence[Any] = await asyncio.shield(asked)
+            return await asyncio.shield(asked)
         except asyncio.CancelledError:
             self._later(self._give_back(asked))
             raise
-        return answer
 
     async def _give_back(self, asked: asyncio.Task[Sequence[Any]]) -> None:
         with suppress(JobsUnavailableError):  # then they come back when their leases end
             claims = load_claims(await asked)
             await self.complete_many([Outcome(one.lease, JobState.QUEUED) for one in claims])
 
-    def _later(self, work: Any) -> None:  # noqa: ANN401  # a coroutine
+    def _later(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
