@@ -10,6 +10,7 @@ from rendering import Renderer, copy_project, slug_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("jobs")]
 
+
 @pytest.fixture
 def project(render: Renderer, tmp_path: Path) -> Path:
     return copy_project(render("cookiecutter"), tmp_path / "project")

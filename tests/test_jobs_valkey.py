@@ -5,8 +5,8 @@ from pathlib import Path
 
 import jobs_servers
 import pytest
-from valkey_server import Valkey
 from rendering import Renderer, copy_project
+from valkey_server import Valkey
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("jobs-valkey")]
 

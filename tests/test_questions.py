@@ -150,11 +150,12 @@ order = {{
 async def main():
     async with app.router.lifespan_context(app):
         from {slug}.orders.schemas import Order
-        print(await enqueue_task("warehouse", "make_picking_list", Order.model_validate(order)))
+        print("job", await enqueue_task("warehouse", "make_picking_list", Order.model_validate(order)))
 asyncio.run(main())
 """
     switched: dict[str, Any] = {f"{slug.upper()}_JOBS__EMBEDDED_WORKER": "false"}
-    job_id = run_in(project, "python", "-c", script, **switched).stdout.split()[-1]
+    printed = run_in(project, "python", "-c", script, **switched).stdout.splitlines()
+    (job_id,) = [line.removeprefix("job ") for line in printed if line.startswith("job ")]
     run_in(project, "python", "-m", slug, "worker", "--until-empty")
     (dead,) = json.loads(run_in(project, "python", "-m", slug, "jobs", "dead", "--json").stdout)
     shows(job_id, dead["id"])

@@ -22,7 +22,9 @@ class Valkey:
 
     def __init__(self, folder: Path, *, durable: bool = False) -> None:
         self._folder = folder
-        self._options = ["--appendonly", "yes", "--maxmemory-policy", "noeviction"] if durable else []
+        self._options = (
+            ["--appendonly", "yes", "--maxmemory-policy", "noeviction"] if durable else []
+        )
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = int(free.getsockname()[1])

@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from {{ cookiecutter.project_slug }}.cli import app
+from {{ cookiecutter.project_slug }}.core.config import ENV_PREFIX
 from {{ cookiecutter.project_slug }}.jobs import TaskContext, task
 from {{ cookiecutter.project_slug }}.jobs.client import open_client
 from {{ cookiecutter.project_slug }}.jobs.identifiers import new_job_id
@@ -104,7 +105,10 @@ def test_empty_queue_has_no_jobs(run: Run) -> None:
 
 def test_dead_letters_are_listed_and_replayed(run: Run) -> None:
     first, second, done = enqueue(JobState.FAILED, JobState.FAILED, JobState.SUCCEEDED)
-    assert {one["id"] for one in json.loads(run("jobs", "dead", "--json").output)} == {first, second}
+    assert {one["id"] for one in json.loads(run("jobs", "dead", "--json").output)} == {
+        first,
+        second,
+    }
     assert run("jobs", "replay", first).output == "Queued again: 1.\n"
     assert run("jobs", "replay", "--all").output == "Queued again: 1.\n"
     assert [state_of(one) for one in (first, second, done)] == [
@@ -150,8 +154,6 @@ def test_mistake_is_one_line_and_exit_code_1(
 def test_queue_that_can_not_be_opened_is_one_line(
     run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
-    from {{ cookiecutter.project_slug }}.core.config import ENV_PREFIX
-
     (tmp_path / "file").touch()
     monkeypatch.setenv(f"{ENV_PREFIX}JOBS__PATH", str(tmp_path / "file" / "jobs.db"))
     for arguments in (("jobs", "list"), ("worker", "--until-empty")):
