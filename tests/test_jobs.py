@@ -1,46 +1,19 @@
 """Background jobs under SIGKILL, with blocked loops and with transactions that are rolled back."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from combinations import head_commit
+from jobs_driver import crash
 from processes import run_in
-from projects import prefix_of
 from rendering import Renderer, copy_project, slug_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("jobs")]
-
-SCRIPT = Path(__file__).resolve().parent / "jobs_crashes.py"
-LIMIT_S = 400.0
 
 
 @pytest.fixture
 def project(render: Renderer, tmp_path: Path) -> Path:
     return copy_project(render("cookiecutter"), tmp_path / "project")
-
-
-def crash(project: Path, *arguments: str, **variables: str) -> dict[str, Any]:
-    """Run the driver on a project's own queue, and return what it saw.
-
-    Args:
-        project: A rendered project that may be written to.
-        arguments: A command of `jobs_crashes.py`.
-        variables: Settings, without the prefix; `JOBS__URL` names another store than the embedded.
-    """
-    prefix = prefix_of(project)
-    folder = project / "data"
-    folder.mkdir(exist_ok=True)
-    settings: dict[str, Any] = {
-        f"{prefix}{name}": value
-        for name, value in {"JOBS__PATH": str(folder / "jobs.db"), **variables}.items()
-    }
-    done = run_in(
-        project, "python", SCRIPT, slug_of(project), *arguments, timeout=LIMIT_S, **settings
-    )
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
 
 
 def test_fifty_killed_workers_lose_no_job_and_repeat_no_effect(

@@ -13,10 +13,18 @@ START_S = 20.0
 
 
 class Valkey:
-    """A server on a port of 127.0.0.1 that keeps nothing; it can be ended and started again."""
+    """A server on a port of 127.0.0.1; it can be ended and started again.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: Where it runs.
+        durable: Keep what it holds when it is killed (an append-only file); otherwise it keeps nothing.
+    """
+
+    def __init__(self, folder: Path, *, durable: bool = False) -> None:
         self._folder = folder
+        self._options = (
+            ["--appendonly", "yes", "--maxmemory-policy", "noeviction"] if durable else []
+        )
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = int(free.getsockname()[1])
@@ -26,7 +34,7 @@ class Valkey:
     def start(self) -> None:
         """Start it, and wait until it answers."""
         options = ["--bind", "127.0.0.1", "--save", "", "--daemonize", "no"]
-        command = [str(get_binary_path()), "--port", str(self.port), *options]
+        command = [str(get_binary_path()), "--port", str(self.port), *options, *self._options]
         self.process = subprocess.Popen(
             command, cwd=self._folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )

@@ -1,8 +1,7 @@
 # Managed by Slipway: updates overwrite this file. To extend the service see AGENTS.md.
 """Fixtures of jobs: a queue of its own for each test, and a worker on request.
 
-The tests use the embedded queue; set `TEST_JOBS_URL` to a server that keeps nothing else to run them
-on that. Like `fixtures`, this module imports the package late.
+The tests use the embedded queue; set `TEST_JOBS_URL` to a server to run them on that. Like `fixtures`, this module imports the package late.
 """
 
 from __future__ import annotations
@@ -47,8 +46,12 @@ def jobs_settings(tmp_path: Path) -> JobsSettings:
     """Settings of a queue that only this test uses."""
     from {{ cookiecutter.project_slug }}.jobs.settings import JobsSettings
 
-    given = os.environ.get("TEST_JOBS_URL") or None
-    return JobsSettings.model_validate({"url": given, "path": tmp_path / "queue" / "jobs.db"})
+    given = {
+        "url": os.environ.get("TEST_JOBS_URL") or None,
+        "namespace": f"test-{os.urandom(6).hex()}",
+        "path": tmp_path / "queue" / "jobs.db",
+    }
+    return JobsSettings.model_validate(given)
 
 
 @pytest.fixture

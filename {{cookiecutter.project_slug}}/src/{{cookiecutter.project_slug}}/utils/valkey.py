@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
+    from redis import Redis as BlockingRedis
     from redis.asyncio import Redis
 
 _SCHEMES = {
@@ -56,6 +57,21 @@ def connect(url: str, *, timeout_s: float) -> Redis:
         url,
         decode_responses=False,
         retry=Retry(NoBackoff(), 0),  # whoever calls pauses instead, and does without
+        socket_connect_timeout=timeout_s,
+        socket_timeout=timeout_s,
+    )
+
+
+def connect_blocking(url: str, *, timeout_s: float) -> BlockingRedis:
+    """Return a client for a thread of its own; as `connect`."""
+    from redis import Redis  # noqa: PLC0415  # needed only with a URL
+    from redis.backoff import NoBackoff  # noqa: PLC0415  # needed only with a URL
+    from redis.retry import Retry  # noqa: PLC0415  # needed only with a URL
+
+    return Redis.from_url(
+        url,
+        decode_responses=False,
+        retry=Retry(NoBackoff(), 0),  # whoever calls comes again anyway
         socket_connect_timeout=timeout_s,
         socket_timeout=timeout_s,
     )

@@ -9,10 +9,21 @@ if TYPE_CHECKING:
     from ..settings import JobsSettings
     from ..store import JobStore
 
+_NATS = frozenset({"nats", "tls"})
+
 
 def make_store(settings: JobsSettings) -> JobStore:
     """Return the store that the settings name; nothing is opened yet."""
     # Engines are imported when they are used: a service that enqueues nothing needs none.
+    if settings.url is not None:
+        scheme = settings.url.get_secret_value().partition("://")[0]
+        if scheme in _NATS:
+            from .nats import NatsStore  # noqa: PLC0415  # see above
+
+            return NatsStore(settings)
+        from .valkey import ValkeyStore  # noqa: PLC0415  # see above
+
+        return ValkeyStore(settings)
     from .sqlite import SqliteJobStore  # noqa: PLC0415  # see above
 
     return SqliteJobStore(settings)

@@ -10,15 +10,11 @@ from typing import Any
 
 from ..records import Beat, Claim, Enqueued, Lease, NewJob, Outcome, Progress
 from ..records import JobState as State
+from .promises import LOST, burst_of
 from .sqlite_schema import CANCELLED, FAILED, READY, WAITING
-
-BURST_S = 0.1
-"""Seconds' worth of a queue's rate that may start at once."""
 
 # States stand in the SQL as numbers (see sqlite_schema): with parameters SQLite could not use the
 # indexes, which are for one state each.
-
-LOST = "WorkerLost: the worker died, or could not prolong its lease"
 
 _INSERT = """
 INSERT INTO jobs (
@@ -168,13 +164,9 @@ def next_due(
         if queue in rates and connection.execute(ready, (queue,)).fetchone():
             query = "SELECT next FROM rates WHERE queue = ?"
             row = connection.execute(query, (queue,)).fetchone()
-            burst = _burst(rates[queue])
+            burst = burst_of(rates[queue])
             times.append(row[0] - (burst - 1) / rates[queue] if row else 0.0)
     return min((time for time in times if time is not None), default=math.inf)
-
-
-def _burst(rate: float) -> float:
-    return max(1.0, math.floor(rate * BURST_S))
 
 
 def _allowance(connection: sqlite3.Connection, queue: str, rate: float, now: float) -> int:
@@ -182,7 +174,7 @@ def _allowance(connection: sqlite3.Connection, queue: str, rate: float, now: flo
     row = connection.execute("SELECT next FROM rates WHERE queue = ?", (queue,)).fetchone()
     waiting = max(0.0, row[0] - now) if row else 0.0
     # A microsecond of tolerance: what a sum of floats lacks must not cost a whole turn.
-    return max(0, math.floor((_burst(rate) / rate - waiting) * rate + 1e-6))
+    return max(0, math.floor((burst_of(rate) / rate - waiting) * rate + 1e-6))
 
 
 def _spend(connection: sqlite3.Connection, queue: str, rate: float, count: int, now: float) -> None:
