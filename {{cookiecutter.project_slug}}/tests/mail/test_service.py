@@ -258,6 +258,7 @@ async def test_log_holds_no_address_no_subject_and_no_body(
     )
     delivery.failures.append(PermanentMailError("no"))
     setup_logging("DEBUG", json_logs=True)
+    capsys.readouterr()
     with pytest.raises(PermanentMailError):
         await mail.send(canary)
     await mail.send(canary)
