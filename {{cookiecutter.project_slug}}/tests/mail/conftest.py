@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +20,7 @@ from {{ cookiecutter.project_slug }}.core.mail_settings import MailSettings
 from {{ cookiecutter.project_slug }}.mail import EmailService
 from {{ cookiecutter.project_slug }}.mail.delivery import MemoryDelivery
 from {{ cookiecutter.project_slug }}.mail.records import MemoryRecords
+from {{ cookiecutter.project_slug }}.utils.logging import setup_logging
 
 
 @dataclass
@@ -161,6 +163,15 @@ def open_http() -> Callable[[], HttpClient]:
     """A function that returns a client which may call this machine, and does not retry."""
     settings = HttpClientSettings(allowed_internal_hosts="127.0.0.1", max_retries=0)
     return lambda: HttpClient(settings, name="mail")
+
+
+@pytest.fixture
+def logged() -> Iterator[io.StringIO]:
+    """What is logged as JSON from now on."""
+    stream = io.StringIO()
+    setup_logging("DEBUG", json_logs=True, stream=stream)
+    yield stream
+    setup_logging()
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 from typing import Any
 
@@ -21,7 +22,7 @@ from {{ cookiecutter.project_slug }}.mail import (
 )
 from {{ cookiecutter.project_slug }}.mail.delivery import MemoryDelivery, Receipt
 from {{ cookiecutter.project_slug }}.mail.records import MemoryRecords
-from {{ cookiecutter.project_slug }}.utils.logging import flush, setup_logging
+from {{ cookiecutter.project_slug }}.utils.logging import flush
 
 pytestmark = pytest.mark.anyio
 
@@ -251,20 +252,18 @@ async def test_log_holds_no_address_no_subject_and_no_body(
     mail: EmailService,
     delivery: MemoryDelivery,
     records: MemoryRecords,
-    capsys: pytest.CaptureFixture[str],
+    logged: io.StringIO,
 ) -> None:
     canary = hello(
         recipients=("canary-ann@example.com",), subject="canary subject", text="canary body"
     )
     delivery.failures.append(PermanentMailError("no"))
-    setup_logging("DEBUG", json_logs=True)
-    capsys.readouterr()
     with pytest.raises(PermanentMailError):
         await mail.send(canary)
     await mail.send(canary)
     await mail.send(canary)
     flush()
-    logs = capsys.readouterr().err
+    logs = logged.getvalue()
     events = [json.loads(line)["event"] for line in logs.splitlines()]
     assert events == ["mail_failed", "mail_sent", "mail_already_sent"]
     assert "canary" not in logs + repr(canary).replace("canary-ann", "").replace(canary.subject, "")
