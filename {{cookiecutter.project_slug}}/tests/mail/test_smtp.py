@@ -32,7 +32,7 @@ Start = Callable[..., AbstractAsyncContextManager[Any]]
 
 def service(port: int, records: MemoryRecords, **fields: Any) -> EmailService:
     """Return a mail service that sends to a server on this machine."""
-    defaults = {
+    defaults: dict[str, Any] = {
         "delivery": "smtp",
         "sender": "Orders <orders@example.com>",
         "bounce_address": "bounces@example.com",
@@ -80,7 +80,8 @@ async def test_connection_that_the_server_closed_is_opened_again(
         mail = service(server.port, records)
         await mail.send(hello("a"))
         assert isinstance(mail._delivery, SmtpDelivery)
-        mail._delivery._idle[0].smtp.transport.abort()
+        transport: Any = mail._delivery._idle[0].smtp.transport
+        transport.abort()
         assert not (await mail.send(hello("b"))).maybe_duplicate
         await close(mail)
     assert len(server.taken) == 2

@@ -32,7 +32,7 @@ def make_settings(tmp_path: Path, folder: Path) -> Make:
 
     def make(**fields: Any) -> UploadsSettings:
         quarantine = str(tmp_path / "quarantine")
-        defaults = {"folder": str(folder), "quarantine_folder": quarantine}
+        defaults: dict[str, Any] = {"folder": str(folder), "quarantine_folder": quarantine}
         return UploadsSettings(**(defaults | fields))
 
     return make
