@@ -55,7 +55,7 @@ class SmtpDelivery:
         self._idle: list[_Connection] = []
         self._context: ssl.SSLContext | None = None
 
-    async def deliver(self, envelope: Envelope, before_hand_over: BeforeHandOver) -> Receipt:
+    async def deliver(self, envelope: Envelope, before_hand_over: BeforeHandOver, /) -> Receipt:
         """See `Delivery.deliver`."""
         handed_over = False
 
