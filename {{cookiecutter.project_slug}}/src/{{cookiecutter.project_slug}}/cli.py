@@ -30,13 +30,9 @@ from .core.database_commands import database_commands
 # jinja: endif
 from .core.settings_docs import describe, env_example, unknown_variables
 # jinja: if cookiecutter.include_background_jobs
-from .jobs.commands import jobs_commands, worker_command
-from .mail.commands import mail_commands
+from .jobs.command_line import add_job_commands
 # jinja: endif
 from .settings import Settings
-# jinja: if cookiecutter.include_background_jobs
-from .uploads.commands import uploads_commands
-# jinja: endif
 
 
 def _fail(message: str) -> NoReturn:
@@ -73,18 +69,13 @@ app = typer.Typer(
 config_app = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 # jinja: if cookiecutter.include_background_jobs
-app.add_typer(jobs_commands(_load_settings), name="jobs")
-app.command("worker")(worker_command(_load_settings))
+add_job_commands(app, _load_settings)
 # jinja: endif
 # jinja: if cookiecutter.include_database
 app.add_typer(database_commands(_load_settings), name="db")
 # jinja: endif
 # jinja: if cookiecutter.include_caching
 app.add_typer(cache_commands(_load_settings), name="cache")
-# jinja: endif
-# jinja: if cookiecutter.include_background_jobs
-app.add_typer(mail_commands(_load_settings), name="mail")
-app.add_typer(uploads_commands(_load_settings), name="uploads")
 # jinja: endif
 # jinja: if cookiecutter.include_audit_logging
 app.add_typer(audit_app, name="audit")

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from sqlalchemy import BigInteger, Integer, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -16,7 +14,7 @@ class JobOutboxRow(Base):
 
     __tablename__ = "jobs_outbox"
     # The relay removes rows by their numbers, which therefore must not come back.
-    __table_args__: ClassVar = {"sqlite_autoincrement": True}
+    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012  # as SQLAlchemy declares it
 
     n: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
     job: Mapped[str] = mapped_column(Text)
