@@ -262,7 +262,7 @@ def _carried(default: Any, earlier: list[str]) -> Any:
 
 
 # The same as `without_credentials` of hooks/post_gen_project.py.
-_WITHOUT_CREDENTIALS = (
+WITHOUT_CREDENTIALS = (
     r" | regex_replace('^((?:git[+])?https?://)[^/]*@', '\\1')"
     r" | regex_replace('^((?:git[+])?[a-z][a-z0-9+.-]*://[^/:@]*):[^/]*@', '\\1@')"
 )
@@ -292,7 +292,7 @@ def copier_config(manifest: dict[str, Any]) -> dict[str, Any]:
     config |= {name: _question(name, manifest) for name in questions(manifest)}
     pairs = [f"{name!r}: {name}" for name in [*questions(manifest), *computed(manifest)]]
     pairs.append("'_commit': _copier_answers._commit | default('')")
-    source = "(_copier_answers._src_path | default(''))" + _WITHOUT_CREDENTIALS
+    source = "(_copier_answers._src_path | default(''))" + WITHOUT_CREDENTIALS
     pairs.append(f"'_src_path': {source}")
     sets = "".join(
         f"{{% set {name} = {_as_expression(_bare(value))} %}}"
