@@ -262,7 +262,7 @@ def _carried(default: Any, earlier: list[str]) -> Any:
 
 
 # The same as `without_credentials` of hooks/post_gen_project.py.
-_WITHOUT_CREDENTIALS = (
+WITHOUT_CREDENTIALS = (
     r" | regex_replace('^((?:git[+])?https?://)[^/]*@', '\\1')"
     r" | regex_replace('^((?:git[+])?[a-z][a-z0-9+.-]*://[^/:@]*):[^/]*@', '\\1@')"
 )
@@ -292,7 +292,7 @@ def copier_config(manifest: dict[str, Any]) -> dict[str, Any]:
     config |= {name: _question(name, manifest) for name in questions(manifest)}
     pairs = [f"{name!r}: {name}" for name in [*questions(manifest), *computed(manifest)]]
     pairs.append("'_commit': _copier_answers._commit | default('')")
-    source = "(_copier_answers._src_path | default(''))" + _WITHOUT_CREDENTIALS
+    source = "(_copier_answers._src_path | default(''))" + WITHOUT_CREDENTIALS
     pairs.append(f"'_src_path': {source}")
     sets = "".join(
         f"{{% set {name} = {_as_expression(_bare(value))} %}}"
@@ -324,21 +324,21 @@ def ownership_table(manifest: dict[str, Any]) -> str:
     """Return the TOML that tells a project's own scripts whose each path is."""
     ownership = manifest["_ownership"]
     lines = [
-        f"{MANAGED}# Whose a path is, and what a feature brings. Generated from the template's manifest.",
-        f"layout = {ownership['layout']}",
+        f"{MANAGED}# Whose a path is, and what may be answered. Generated from the template's manifest.",
     ]
-    for name in ("owned", "merged", "replaceable", "initial"):
+    for name in ("owned", "merged", "replaceable"):
         lines += [f"{name} = [", *(f"  {json.dumps(path)}," for path in ownership[name]), "]"]
-    lines += ["", "# What may be switched: true and false, or one of some answers.", "[answers]"]
+    lines += [
+        "",
+        "# What a question may be answered with; nothing stands for yes and no.",
+        "[answers]",
+    ]
     for name, value in questions(manifest).items():
         if not isinstance(value, str):
             lines.append(f"{name} = {json.dumps(value if isinstance(value, list) else [])}")
-    for title, table in (
-        ("features", manifest["_features"]),
-        ("moved", moved_paths(manifest)),
-    ):
-        lines += ["", f"[{title}]"]
-        lines += [f"{json.dumps(key)} = {json.dumps(value)}" for key, value in table.items()]
+    lines += ["", "# Where paths of earlier releases are now.", "[moved]"]
+    for old, new in moved_paths(manifest).items():
+        lines.append(f"{json.dumps(old)} = {json.dumps(new)}")
     return "\n".join(lines) + "\n"
 
 

@@ -20,7 +20,6 @@ class Ownership:
         merged: Patterns of what both add to.
         replaceable: Patterns of files that a project may replace, such as images.
         answers: What each question may be answered with; nothing for yes and no.
-        features: The patterns of what an answer brings.
         moved: Where paths of earlier releases are now.
     """
 
@@ -28,7 +27,6 @@ class Ownership:
     merged: list[str] = field(default_factory=list)
     replaceable: list[str] = field(default_factory=list)
     answers: dict[str, list[str]] = field(default_factory=dict)
-    features: dict[str, list[str]] = field(default_factory=dict)
     moved: dict[str, str] = field(default_factory=dict)
 
     def class_of(self, path: str) -> str:
