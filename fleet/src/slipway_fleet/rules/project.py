@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import ProjectError
-from . import globs
+from ..patterns import selected
 from .errors import CannotReadError
 from .parsing import (
     Parser,
@@ -97,7 +97,7 @@ class Project:
             self._globs[key] = [
                 path
                 for path in sorted(self.modes)
-                if globs.matches(path, wanted) and not globs.matches(path, unwanted)
+                if selected(path, wanted, unwanted)
             ]
         return self._globs[key]
 
