@@ -14,13 +14,13 @@ from typing import TypeVar
 from ..findings import Level
 from .checks import build
 from .controls import known_controls
-from .errors import RuleFileError
+from .errors import CannotReadError, RuleFileError
 from .model import Edit, Example, Grade, Lifecycle, Rule, Waivable
 from .options import Options
 from .parsing import parse_yaml
 
 E = TypeVar("E", bound=StrEnum)
-ACTIONS = ("write", "append", "replace", "delete", "chmod", "link")
+ACTIONS = ("write", "append", "replace", "delete", "chmod", "link", "lock")
 
 
 def built_in() -> Traversable:
@@ -65,7 +65,10 @@ def _rule_files(folder: Traversable) -> list[Traversable]:
 
 
 def _read(file: Traversable) -> Rule:
-    documents = parse_yaml(file.name, file.read_text("utf-8"))
+    try:
+        documents = parse_yaml(file.name, file.read_text("utf-8"))
+    except (CannotReadError, UnicodeDecodeError) as error:
+        raise RuleFileError(file.name, str(error)) from error
     if len(documents) != 1 or not isinstance(documents[0], dict):
         raise RuleFileError(file.name, "a rule file holds one mapping")
     rule = read_rule(file.name, documents[0])
@@ -149,7 +152,6 @@ def _example(options: Options) -> Example:
         answers=options.mapping("answers", {}),
         edits=tuple(_edit(one) for one in edits),
         facts=options.mapping("facts", {}),
-        drifted=options.flag("drifted"),
     )
     options.done()
     return example
@@ -160,7 +162,7 @@ def _edit(options: Options) -> Edit:
     if not action:
         raise RuleFileError(options.place, f"an edit is one of {', '.join(ACTIONS)}")
     path = options.text(action)
-    text = {"replace": "with", "chmod": "mode", "link": "to", "delete": ""}.get(action, "text")
+    text = {"replace": "with", "chmod": "mode", "link": "to", "delete": "", "lock": ""}.get(action, "text")
     edit = Edit(
         action,
         path,

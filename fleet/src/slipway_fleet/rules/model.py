@@ -72,7 +72,8 @@ class Edit:
     """One change that an example makes to a fresh project.
 
     Attributes:
-        action: `write`, `append`, `replace`, `delete`, `chmod` or `link`.
+        action: `write`, `append`, `replace`, `delete`, `chmod`, `link`, or `lock`, which writes a
+            lock file of what pyproject.toml asks for.
         path: The file, where `{package}` stands for the package's folder.
         text: The new content, what is appended, the mode or the target.
         old: What `replace` replaces; it must be there.
@@ -88,18 +89,18 @@ class Edit:
 class Example:
     """A project that keeps or breaks a rule: answers, and edits to a fresh render.
 
+    The edits count as the template's own: what drifted is said by the fact `drift`, so that an
+    example for a rule about a managed file breaks that rule alone.
+
     Attributes:
         answers: What differs from the default answers.
         edits: Made to the render, in order.
         facts: What `Project.facts` holds.
-        drifted: Whether the edits count as made by the project; otherwise the template itself
-            is taken to have rendered them, so that only the rule in question sees them.
     """
 
     answers: Mapping[str, object] = field(default_factory=dict)
     edits: tuple[Edit, ...] = ()
     facts: Mapping[str, object] = field(default_factory=dict)
-    drifted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,8 @@ def _walk(value: object, steps: list[str], place: str) -> Iterator[tuple[str, ob
             yield from _walk(item, rest, f"{place}.{key}".lstrip("."))
     else:
         inner = value.get(step, MISSING) if isinstance(value, dict) else MISSING
+        if step == "on" and inner is MISSING and isinstance(value, dict):
+            inner = value.get(True, MISSING)  # YAML 1.1 reads a workflow's `on:` as true
         here = f"{place}.{step}".lstrip(".")
         if inner is MISSING:
             yield ".".join([here, *(s for s in rest if s != "[]")]), MISSING

@@ -62,9 +62,16 @@ def yaml(options: Options) -> Check:
 def _is(value: object, where: dict[str, object]) -> bool:
     for path, wanted in where.items():
         allowed = wanted if isinstance(wanted, list) else [wanted]
-        if not any(found in allowed for _, found in select(value, path)):
+        if not any(_fits(found, one) for _, found in select(value, path) for one in allowed):
             return False
     return True
+
+
+def _fits(value: object, wanted: object) -> bool:
+    """Return whether a value is the wanted one, or begins with it when that ends in a star."""
+    if isinstance(wanted, str) and wanted.endswith("*") and isinstance(value, str):
+        return value.startswith(wanted[:-1])
+    return value == wanted
 
 
 def json_schema(options: Options) -> Check:

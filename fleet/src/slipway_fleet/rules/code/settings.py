@@ -17,6 +17,7 @@ _SECRET_WORDS = (
     "password", "passwd", "passphrase", "secret", "token", "api_key", "apikey", "private_key",
     "access_key", "signing_key", "master_key", "encryption_key", "credentials", "dsn",
 )  # fmt: skip
+_HARMLESS = re.compile(r"(?i)|true|false|[0-9.]+")
 _MADE_UP = re.compile(r"(?i)^$|^[.*x<>_-]+$|example|changeme|placeholder|redacted|^\W")
 
 
@@ -157,5 +158,5 @@ class EnvironmentExample:
             name, value = hit[1], hit[2].strip("\"' ")
             if not name.startswith(prefix):
                 yield Sighting(f"{name} does not start with {prefix}.", self._path, number)
-            elif mentions(name.removeprefix(prefix), _SECRET_WORDS) and value:
+            elif mentions(name.removeprefix(prefix), _SECRET_WORDS) and not _HARMLESS.fullmatch(value):
                 yield Sighting(f"{name} has a value here; leave it empty.", self._path, number)
