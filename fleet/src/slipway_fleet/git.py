@@ -243,6 +243,23 @@ class Repository:
         return ""
 
 
+_REMOTE = (
+    "git -c core.hooksPath=/dev/null -c core.fsmonitor=false -c core.alternateRefsCommand=true "
+    "-c gc.auto=0 -c receive.autogc=false -c safe.directory=*"
+)
+
+
+def towards(url: str, service: str) -> list[str]:
+    """Return the option that keeps a repository on this machine from running its own hooks.
+
+    Args:
+        url: Where git will go; nothing is added for another machine.
+        service: `upload-pack` or `receive-pack`.
+    """
+    local = url.startswith("file://") or ("://" not in url and not re.match(r"[\w.-]+@", url))
+    return [f"--{service}={_REMOTE} {service}"] if local else []
+
+
 def read_small(path: Path, limit: int = 65_536) -> bytes:
     """Return what a regular file holds; a pipe would block for ever, a device never end.
 

@@ -28,6 +28,8 @@ class Mirror:
         self.path = folder / f"{name}.git"
         self._credentials = credentials or Credentials()
         self._resolved: dict[str, str] = {}
+        self._dates: dict[str, int] = {}
+        self._ancestors: dict[tuple[str, str], bool] = {}
 
     @property
     def store(self) -> Store:
@@ -111,7 +113,24 @@ class Mirror:
 
     def date(self, commit: str) -> int:
         """Return when a commit was made, in seconds since 1970."""
-        return int(self.store.run("show", "-s", "--format=%ct", "--end-of-options", commit))
+        if commit not in self._dates:
+            shown = self.store.run("show", "-s", "--format=%ct", "--end-of-options", commit)
+            self._dates[commit] = int(shown)
+        return self._dates[commit]
+
+    def is_ancestor(self, older: str, newer: str) -> bool:
+        """Tell whether one commit comes before another."""
+        if (older, newer) not in self._ancestors:
+            asked = ("merge-base", "--is-ancestor", older, newer)
+            try:
+                self.store.run(*asked)
+            except GitError as error:
+                if error.code != 1:
+                    raise
+                self._ancestors[older, newer] = False
+            else:
+                self._ancestors[older, newer] = True
+        return self._ancestors[older, newer]
 
     def tree(self, commit: str) -> dict[str, Entry]:
         """Return every path of the template at a commit."""
