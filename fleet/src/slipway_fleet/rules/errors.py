@@ -9,6 +9,7 @@ class CannotReadError(ProjectError):
     """Raised for a file of a project that can not be read; the rule ends as `error`."""
 
     def __init__(self, path: str, reason: str) -> None:
+        """Say which file and why."""
         self.path = path
         super().__init__(f"{path} {reason}")
 
@@ -21,6 +22,7 @@ class RuleFileError(ConfigError):
     """Raised for a rule file that is wrong, before any project is looked at."""
 
     def __init__(self, place: str, problem: str) -> None:
+        """Say where and what."""
         super().__init__(f"{place}: {problem}")
 
 

@@ -57,6 +57,7 @@ class Examples:
         today: dt.date,
         placeholders: Mapping[str, str] | None = None,
     ) -> None:
+        """Take the rules and what renders projects."""
         self._runner = Runner(rules, today, parser=Parser())
         self._render = render
         self._placeholders = {**_PLACEHOLDERS, **(placeholders or {})}
@@ -143,7 +144,5 @@ class Examples:
 def snapshot_of(contents: Contents, name: str = "example") -> Snapshot:
     """Return a project in memory as a snapshot."""
     held = {blob_id(data): data for _, data in contents.values()}
-    files = {
-        path: Entry(mode, blob_id(data), len(data)) for path, (mode, data) in contents.items()
-    }
+    files = {path: Entry(mode, blob_id(data), len(data)) for path, (mode, data) in contents.items()}
     return Snapshot(name, files, HeldBlobs(dict(held)))

@@ -88,7 +88,9 @@ def inside(folder: Path, path: str) -> Path:
         if part == root:
             break
         if part.is_symlink():
-            raise FleetError(f"{path} leads through a link, which is not followed; nothing was written")
+            raise FleetError(
+                f"{path} leads through a link, which is not followed; nothing was written"
+            )
     return target
 
 
@@ -117,7 +119,9 @@ def _add_lines(
     path, wanted = str(autofix["add-lines"]), autofix["lines"]
     text = _read(folder, path)
     present = {line.strip() for line in text.split("\n")}
-    missing = [str(line) for line in wanted if line not in present] if isinstance(wanted, list) else []
+    missing = (
+        [str(line) for line in wanted if line not in present] if isinstance(wanted, list) else []
+    )
     if not missing:
         return []
     start = text if not text or text.endswith("\n") else f"{text}\n"

@@ -7,12 +7,14 @@ import functools
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from importlib import resources
+from importlib.metadata import entry_points
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import TypeVar
 
 from ..findings import Level
 from .checks import build
+from .checks.plugins import GROUP
 from .controls import known_controls
 from .errors import CannotReadError, RuleFileError
 from .model import Edit, Example, Grade, Lifecycle, Rule, Waivable
@@ -162,7 +164,9 @@ def _edit(options: Options) -> Edit:
     if not action:
         raise RuleFileError(options.place, f"an edit is one of {', '.join(ACTIONS)}")
     path = options.text(action)
-    text = {"replace": "with", "chmod": "mode", "link": "to", "delete": "", "lock": ""}.get(action, "text")
+    text = {"replace": "with", "chmod": "mode", "link": "to", "delete": "", "lock": ""}.get(
+        action, "text"
+    )
     edit = Edit(
         action,
         path,
@@ -171,3 +175,19 @@ def _edit(options: Options) -> Edit:
     )
     options.done()
     return edit
+
+
+def rules_digest(rules: Iterable[Rule]) -> str:
+    """Return a digest of rules and of the code that checks them: it changes when findings may."""
+    import hashlib  # noqa: PLC0415  # only runs that remember results need it
+
+    made = hashlib.sha256()
+    for rule in rules:
+        made.update(repr((rule.id, rule.kind, rule.when, rule.options, rule.fix)).encode())
+    for file in sorted(Path(__file__).parent.rglob("*.py")):
+        found = file.stat()
+        made.update(f"{file.name} {found.st_size} {found.st_mtime_ns}".encode())
+    for point in sorted(entry_points(group=GROUP), key=lambda one: one.name):
+        version = point.dist.version if point.dist else ""
+        made.update(f"{point.name} {point.value} {version}".encode())
+    return made.hexdigest()

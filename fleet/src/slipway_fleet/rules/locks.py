@@ -23,8 +23,10 @@ def lock_text(pyproject: str) -> str:
     root = canonicalize_name(project["name"])
     parts = [
         f'version = 1\nrevision = 3\nrequires-python = "{project["requires-python"]}"\n',
-        f'[[package]]\nname = "{root}"\nversion = "{project["version"]}"\n'
-        f'source = {{ virtual = "." }}\ndependencies = [{named}]\n',
+        (
+            f'[[package]]\nname = "{root}"\nversion = "{project["version"]}"\n'
+            f'source = {{ virtual = "." }}\ndependencies = [{named}]\n'
+        ),
     ]
     for name, version in sorted(wanted.items()):
         file = f"https://index.example.com/{name.replace('-', '_')}-{version}-py3-none-any.whl"
@@ -37,7 +39,5 @@ def lock_text(pyproject: str) -> str:
 
 
 def _lowest(requirement: Requirement) -> str:
-    bounds = [
-        Version(one.version) for one in requirement.specifier if one.operator in {">=", "=="}
-    ]
+    bounds = [Version(one.version) for one in requirement.specifier if one.operator in {">=", "=="}]
     return str(max(bounds, default=Version("1.0")))

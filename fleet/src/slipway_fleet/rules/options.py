@@ -15,6 +15,7 @@ class Options:
     """The options of one check; every one must be asked for, so that a misspelt one is found."""
 
     def __init__(self, place: str, values: Mapping[str, object]) -> None:
+        """Take what a rule file says."""
         self.place = place
         self._values = dict(values)
 
@@ -62,7 +63,9 @@ class Options:
         try:
             return re.compile(self.text(name, default))
         except re.error as error:
-            raise RuleFileError(self.place, f"`{name}` is no regular expression: {error}") from error
+            raise RuleFileError(
+                self.place, f"`{name}` is no regular expression: {error}"
+            ) from error
 
     def has(self, name: str) -> bool:
         """Return whether an option is given."""

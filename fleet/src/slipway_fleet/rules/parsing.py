@@ -51,6 +51,7 @@ class Parser:
     """
 
     def __init__(self, max_entries: int = 50_000) -> None:
+        """Take how many answers are kept."""
         self._known: dict[tuple[object, str], object] = {}
         self._max_entries = max_entries
 

@@ -39,6 +39,7 @@ class Project:
     def __init__(
         self, snapshot: Snapshot, parser: Parser, facts: Mapping[str, object] | None = None
     ) -> None:
+        """Take the files and what is known already."""
         self.name = snapshot.project
         self.modes = {path: entry.mode for path, entry in snapshot.files.items()}
         self.facts = dict(facts or {})
@@ -95,9 +96,7 @@ class Project:
         key = (*wanted, "", *unwanted)
         if key not in self._globs:
             self._globs[key] = [
-                path
-                for path in sorted(self.modes)
-                if selected(path, wanted, unwanted)
+                path for path in sorted(self.modes) if selected(path, wanted, unwanted)
             ]
         return self._globs[key]
 

@@ -21,6 +21,7 @@ class Module:
     """
 
     def __init__(self, path: str, tree: ast.Module, text: str) -> None:
+        """Take a parsed module."""
         self.path = path
         self.tree = tree
         self.text = text
@@ -87,7 +88,8 @@ class Module:
 
     def functions(self) -> Iterator[Function]:
         """Yield every function, async ones included."""
-        yield from self.nodes(ast.FunctionDef, ast.AsyncFunctionDef)
+        yield from self.nodes(ast.FunctionDef)
+        yield from self.nodes(ast.AsyncFunctionDef)
 
     def classes(self) -> Iterator[ast.ClassDef]:
         """Yield every class."""

@@ -33,6 +33,7 @@ class Runner:
         levels: Mapping[str, str] | None = None,
         parser: Parser | None = None,
     ) -> None:
+        """Take the rules, the day, and the levels that the organisation changed."""
         self.rules = rules
         self.today = today
         self._levels = {rule: Level(level) for rule, level in (levels or {}).items()}
@@ -59,7 +60,7 @@ class Runner:
             yield self._finding(rule, project, Outcome.NOT_APPLICABLE, _sentence(error))
         except ProjectError as error:
             yield self._finding(rule, project, Outcome.ERROR, _sentence(error))
-        except Exception as error:  # a defect of one rule must neither pass nor stop the others
+        except Exception as error:  # noqa: BLE001  # a defect of one rule must neither pass nor stop the others
             said = f"The rule itself failed: {type(error).__name__}: {error}"
             yield self._finding(rule, project, Outcome.ERROR, said[:300])
         else:
@@ -69,7 +70,7 @@ class Runner:
 
     @staticmethod
     def _first(found: Iterable[Sighting]) -> list[Sighting]:
-        sightings = []
+        sightings: list[Sighting] = []
         for sighting in found:
             if len(sightings) == MAX_FINDINGS:
                 sightings[-1] = Sighting(f"There is more: only {MAX_FINDINGS} findings are shown.")

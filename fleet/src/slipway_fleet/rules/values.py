@@ -23,9 +23,7 @@ def select(document: object, path: str) -> Iterator[tuple[str, object]]:
 
 
 def _steps(path: str) -> list[str]:
-    return [
-        quoted or step for quoted, step in re.findall(r'"([^"]+)"|(\[\]|[^.\[\]"]+)', path)
-    ]
+    return [quoted or step for quoted, step in re.findall(r'"([^"]+)"|(\[\]|[^.\[\]"]+)', path)]
 
 
 def _walk(value: object, steps: list[str], place: str) -> Iterator[tuple[str, object]]:
@@ -104,7 +102,8 @@ class Demand:
         for place, value in select(document, self.path):
             problem = self._problem(value)
             if problem:
-                yield place, f"`{place}` {self.message or problem}"
+                said = f"`{place}` {self.message or problem}"
+                yield place, said if said.endswith(".") else f"{said}."
 
     def _problem(self, value: object) -> str:
         if value is MISSING:
@@ -129,10 +128,10 @@ class Demand:
     def _content_problem(self, value: object) -> str:
         held = value if isinstance(value, (list, dict, str)) else ()
         for wanted in self.contains:
-            if wanted not in held:  # type: ignore[operator]  # a number in a text is a rule's mistake
+            if wanted not in held:
                 return f"must contain {wanted!r}"
         for unwanted in self.lacks:
-            if unwanted in held:  # type: ignore[operator]  # as above
+            if unwanted in held:
                 return f"must not contain {unwanted!r}"
         if self.matches and not (isinstance(value, str) and self.matches.fullmatch(value)):
             return f"must match {self.matches.pattern}, and is {_short(value)}"

@@ -53,6 +53,11 @@ class Waiver:
     ticket: str
     local: bool = False
 
+    @property
+    def key(self) -> str:
+        """Its name among the waivers of all files: a project's own are told apart by the project."""
+        return f"{self.project}: {self.id}" if self.local else self.id
+
     def covers(self, finding: Finding) -> bool:
         """Return whether it is about a finding, whether or not it still holds."""
         return (
@@ -134,7 +139,19 @@ def _read(place: str, entry: object, local_to: str) -> Waiver:
     paths = given.get("paths", [])
     if not isinstance(paths, list) or not all(isinstance(one, str) for one in paths):
         raise WaiverFileError(f"{place}: `paths` must be a list of patterns")
-    return Waiver(**texts, **days, paths=tuple(paths), local=bool(local_to))
+    return Waiver(
+        id=texts["id"],
+        rule=texts["rule"],
+        project=texts["project"],
+        paths=tuple(paths),
+        reason=texts["reason"],
+        owner=texts["owner"],
+        approver=texts["approver"],
+        created=days["created"],
+        expires=days["expires"],
+        ticket=texts["ticket"],
+        local=bool(local_to),
+    )
 
 
 class Waivers:
@@ -159,6 +176,7 @@ class Waivers:
         forbidden: Sequence[str] = (),
         projects: Iterable[str] | None = None,
     ) -> None:
+        """Take what holds; see the class."""
         self._all = list(waivers)
         self._rules = {rule.id: rule for rule in rules}
         self._today = today
@@ -167,30 +185,18 @@ class Waivers:
         self._projects = None if projects is None else sorted(projects)
         self.problems = [problem for one in self._all for problem in self._problems(one)]
         refused = {p.waiver for p in self.problems if p.level is Level.ERROR}
-        self._usable = [one for one in self._all if one.id not in refused]
+        self._usable = [one for one in self._all if one.key not in refused]
         self._used: set[str] = set()
 
     def _problems(self, one: Waiver) -> Iterator[Problem]:
         for said in self._errors(one):
-            yield Problem(one.id, said, Level.ERROR)
+            yield Problem(one.key, said, Level.ERROR)
 
     def _errors(self, one: Waiver) -> Iterator[str]:
-        rule = self._rules.get(one.rule)
-        if sum(other.id == one.id and other.local == one.local for other in self._all) > 1:
+        if sum(other.key == one.key for other in self._all) > 1:
             yield "there are two waivers with this id"
-        if rule is None:
-            yield f"there is no rule {one.rule}"
-            return
-        if rule.waivable is Waivable.NONE or any(compile_pattern(p)(one.rule) for p in self._forbidden):
-            yield f"nobody may be excepted from {one.rule}"
-        elif one.local and rule.waivable is Waivable.CENTRAL:
-            yield f"a project can not except itself from {one.rule}: ask the platform team"
-        if one.expires < one.created:
-            yield "it ends before it begins"
-        if (one.expires - one.created).days > self._max_days:
-            yield f"it runs for more than {self._max_days} days"
-        if one.created > self._today:
-            yield f"it begins in the future, on {one.created}"
+        yield from self._forbidden_errors(one)
+        yield from self._time_errors(one)
         if one.approver == one.owner:
             yield "its owner can not approve it"
         if len(one.reason) < _MIN_REASON:
@@ -198,6 +204,25 @@ class Waivers:
         names = self._projects
         if names is not None and not any(map(compile_pattern(one.project), names)):
             yield f"there is no project {one.project}"
+
+    def _forbidden_errors(self, one: Waiver) -> Iterator[str]:
+        rule = self._rules.get(one.rule)
+        if rule is None:
+            yield f"there is no rule {one.rule}"
+        elif rule.waivable is Waivable.NONE or any(
+            compile_pattern(pattern)(one.rule) for pattern in self._forbidden
+        ):
+            yield f"nobody may be excepted from {one.rule}"
+        elif one.local and rule.waivable is Waivable.CENTRAL:
+            yield f"a project can not except itself from {one.rule}: ask the platform team"
+
+    def _time_errors(self, one: Waiver) -> Iterator[str]:
+        if one.expires < one.created:
+            yield "it ends before it begins"
+        if (one.expires - one.created).days > self._max_days:
+            yield f"it runs for more than {self._max_days} days"
+        if one.created > self._today:
+            yield f"it begins in the future, on {one.created}"
 
     def apply(self, findings: Iterable[Finding]) -> list[Finding]:
         """Return the findings, with those that a waiver covers marked.
@@ -213,48 +238,49 @@ class Waivers:
         covering = [one for one in self._usable if one.covers(finding)]
         held = next((one for one in covering if self._today <= one.expires), None)
         for one in covering:
-            self._used.add(one.id)
+            self._used.add(one.key)
         if held is not None:
             details = {**finding.details, "reason": held.reason, "owner": held.owner}
             details |= {"expires": held.expires.isoformat(), "ticket": held.ticket}
             return dataclasses.replace(
-                finding, outcome=Outcome.WAIVED, waiver=held.id, details=details
+                finding, outcome=Outcome.WAIVED, waiver=held.key, details=details
             )
         if covering:
             ended = covering[0]
-            said = f"{finding.message} (The waiver {ended.id} of {ended.owner} ended on {ended.expires}.)"
-            return dataclasses.replace(finding, message=said, waiver=ended.id)
+            said = f"{finding.message} (The waiver {ended.key} of {ended.owner} ended on {ended.expires}.)"
+            return dataclasses.replace(finding, message=said, waiver=ended.key)
         return finding
 
     def unused(self) -> list[Problem]:
         """Return the waivers that covered nothing; asked after every project was checked."""
         return [
-            Problem(one.id, f"it covers nothing: delete it (rule {one.rule})", Level.WARNING)
+            Problem(one.key, f"it covers nothing: delete it (rule {one.rule})", Level.WARNING)
             for one in self._usable
-            if one.id not in self._used
+            if one.key not in self._used
         ]
 
-    def findings(self, *, complete: bool, about: str = "") -> list[Finding]:
-        """Return what is wrong with waivers as findings.
+    def findings(self, *, complete: bool) -> list[Finding]:
+        """Return what is wrong with waivers as findings: of a project for its own, else of none.
 
         Args:
             complete: Whether every project was checked, so that an unused one is known.
-            about: The project they are filed under; empty for the fleet.
         """
+        own = {one.key: one.project for one in self._all if one.local}
         problems = [*self.problems, *(self.unused() if complete else ())]
-        return [
-            Finding(
-                rule=RULE_ID,
-                project=about,
-                outcome=Outcome.FAIL,
-                level=problem.level,
-                message=f"The waiver {problem.waiver}: {problem.message}.",
-                path=LOCAL_FILE if about else "",
-                fix="Change or delete it; `fleet waiver lint` says what is left.",
-                fingerprint=fingerprint_of(RULE_ID, about, "", f"{problem.waiver}{problem.message}"),
-            )
-            for problem in problems
-        ]
+        return [self._finding(problem, own.get(problem.waiver, "")) for problem in problems]
+
+    @staticmethod
+    def _finding(problem: Problem, project: str) -> Finding:
+        return Finding(
+            rule=RULE_ID,
+            project=project,
+            outcome=Outcome.FAIL,
+            level=problem.level,
+            message=f"The waiver {problem.waiver}: {problem.message}.",
+            path=LOCAL_FILE if project else "",
+            fix="Change or delete it; `fleet waiver lint` says what is left.",
+            fingerprint=fingerprint_of(RULE_ID, project, "", f"{problem.waiver}{problem.message}"),
+        )
 
 
 def waiver_text(waiver: Waiver) -> str:

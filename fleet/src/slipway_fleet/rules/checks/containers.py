@@ -30,9 +30,11 @@ def dockerfile(options: Options) -> Check:
         if last and not (found and last.search(found[-1].value)):
             yield found[-1].line if found else 0
         for one in found:
-            if (each and not each.search(one.value)) or (forbid and forbid.search(one.value)):
-                yield one.line
-            elif exec_form and one.exec_form is None:
+            if (
+                (each and not each.search(one.value))
+                or (forbid and forbid.search(one.value))
+                or (exec_form and one.exec_form is None)
+            ):
                 yield one.line
 
     def check(project: Project) -> Iterator[Sighting]:

@@ -55,7 +55,7 @@ def declared(project: Project) -> tuple[Declared, ...]:
     Raises:
         CannotReadError: When one is not written as PEP 508 says.
     """
-    return project.parsed("requirements", PYPROJECT, lambda p, t: _read(project, t))
+    return project.parsed("requirements", PYPROJECT, lambda _, text: _read(project, text))
 
 
 def _read(project: Project, text: str) -> tuple[Declared, ...]:
@@ -70,9 +70,11 @@ def _read(project: Project, text: str) -> tuple[Declared, ...]:
     source = text.split("\n")
     found = []
     for group, listed in groups.items():
-        for written in listed if isinstance(listed, list) else ():
-            if isinstance(written, str):  # a mapping includes another group
-                found.append(_parse(group, written, source))
+        found += [
+            _parse(group, written, source)
+            for written in (listed if isinstance(listed, list) else ())
+            if isinstance(written, str)  # a mapping includes another group
+        ]
     return tuple(found)
 
 
@@ -112,6 +114,8 @@ def dependency(options: Options) -> Check:
         for one in present:
             for name, instead in forbidden.items():
                 if one.name == name or (name.endswith("*") and one.name.startswith(name[:-1])):
-                    yield Sighting(f"{one.name} is not allowed here: {instead}.", PYPROJECT, one.line)
+                    yield Sighting(
+                        f"{one.name} is not allowed here: {instead}.", PYPROJECT, one.line
+                    )
 
     return check

@@ -106,4 +106,3 @@ def deployed_setting(options: Options) -> Check:
                 yield Sighting(message, path)
 
     return check
-

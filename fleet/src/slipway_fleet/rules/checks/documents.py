@@ -114,9 +114,9 @@ def toml_line(text: str, place: str) -> int:
         key = re.match(r"[\"']?([\w.-]+)[\"']?\s*=", stripped)
         whole = ".".join(filter(None, [table, key[1] if key else ""]))
         wanted = ".".join(keys)
-        if wanted == whole or wanted.startswith(f"{whole}."):
-            if len(whole) > score:
-                best, score = number, len(whole)
+        inside = wanted == whole or wanted.startswith(f"{whole}.")
+        if inside and len(whole) > score:
+            best, score = number, len(whole)
     return best
 
 

@@ -79,7 +79,7 @@ def regex(options: Options) -> Check:
     allow = options.pattern("allow") if options.has("allow") else None
     message = options.text("message")
 
-    def look(path: str, text: str) -> tuple[tuple[int, str], ...]:
+    def look(_path: str, text: str) -> tuple[tuple[int, str], ...]:
         if not forbidden:
             return () if pattern.search(text) else ((0, message),)
         found = []

@@ -22,11 +22,15 @@ def plugin(options: Options) -> Check:
     name = options.text("name")
     if name in CLASSES:
         module, _, attribute = CLASSES[name].partition(":")
-        made: Check = getattr(importlib.import_module(f"...code.{module}", __name__), attribute)(options)
+        made: Check = getattr(importlib.import_module(f"...code.{module}", __name__), attribute)(
+            options
+        )
         return made
     found = list(importlib.metadata.entry_points(group=GROUP, name=name))
     if not found:
-        raise RuleFileError(options.place, f"no installed distribution has the check {name} ({GROUP})")
+        raise RuleFileError(
+            options.place, f"no installed distribution has the check {name} ({GROUP})"
+        )
     try:
         check: Check = found[0].load()(options)
     except Exception as error:  # whatever a plugin raises names the plugin, not a traceback

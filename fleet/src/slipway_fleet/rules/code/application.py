@@ -40,7 +40,11 @@ class ComposedApplication:
     @staticmethod
     def _other(module: Module) -> Iterator[tuple[int, str]]:
         for name, call in module.calls:
-            if name in {"fastapi.FastAPI", "fastapi.applications.FastAPI", "starlette.applications.Starlette"}:
+            if name in {
+                "fastapi.FastAPI",
+                "fastapi.applications.FastAPI",
+                "starlette.applications.Starlette",
+            }:
                 yield call.lineno, "An application is made by hand, past `build_app`."
 
 
@@ -81,7 +85,7 @@ class Wired:
             for name, value in self._never:
                 given = keyword(call, name)
                 if isinstance(given, ast.Constant) and given.value is value:
-                    yield given.lineno, f"`{name}={value}` switches a protection off."
+                    yield given.lineno, f"`{name}={value!r}` switches a protection off."
 
 
 class OpenOrigins(ModuleCheck):
@@ -140,5 +144,8 @@ class EndpointContracts(ModuleCheck):
 
     @staticmethod
     def _has_type(function: Function, decorator: ast.Call) -> bool:
-        typed = function.returns is not None and ast.unparse(function.returns) not in {"Any", "dict"}
+        typed = function.returns is not None and ast.unparse(function.returns) not in {
+            "Any",
+            "dict",
+        }
         return typed or keyword(decorator, "response_model") is not None

@@ -35,7 +35,9 @@ class LicenceAgrees:
             yield Sighting(said, "pyproject.toml")
         words = _FIRST_WORDS.get(name)
         if words is None:
-            yield Sighting(f"The platform has not agreed to the licence {name!r}.", "pyproject.toml")
+            yield Sighting(
+                f"The platform has not agreed to the licence {name!r}.", "pyproject.toml"
+            )
         elif not re.search(words, project.text("LICENSE")):
             yield Sighting(f"LICENSE is not the text of {name}.", "LICENSE")
 

@@ -13,7 +13,18 @@ from ..project import Project
 from ..python_code import Module, constant, mentions
 from .base import PLATFORM, ModuleCheck
 
-_MONEY = ("price", "amount", "total", "balance", "cost", "fee", "tax", "discount", "salary", "money")
+_MONEY = (
+    "price",
+    "amount",
+    "total",
+    "balance",
+    "cost",
+    "fee",
+    "tax",
+    "discount",
+    "salary",
+    "money",
+)
 
 
 class FloatMoney(ModuleCheck):
@@ -51,7 +62,9 @@ class LinearMigrations:
         """Yield migrations without an identity, with an unknown parent, or with a sibling."""
         found: dict[str, tuple[str, tuple[str, ...]]] = {}
         for path in project.glob(self._WHERE, ("**/__init__.py", "**/env.py")):
-            revision, parents = project.parsed("migration", path, lambda p, _: _read(project.module(p)))
+            revision, parents = project.parsed(
+                "migration", path, lambda p, _: _read(project.module(p))
+            )
             if not revision:
                 yield Sighting("This migration has no `revision`.", path, 1)
             elif revision in found:
@@ -65,14 +78,16 @@ class LinearMigrations:
                 if parent not in found:
                     yield Sighting(f"The parent {parent} of {revision} is missing.", path, 1)
         heads = [revision for revision in found if revision not in children]
-        for revision in sorted(heads)[1:]:
-            said = f"{revision} is a second head, beside {sorted(heads)[0]}: merge them."
+        first, *others = sorted(heads) or [""]
+        for revision in others:
+            said = f"{revision} is a second head, beside {first}: merge them."
             yield Sighting(said, found[revision][0], 1)
 
 
 def _read(module: Module) -> tuple[str, tuple[str, ...]]:
     """Return the revision of a migration and its parents; those with a colon are of other branches."""
-    revision, parents = "", ()
+    revision = ""
+    parents: tuple[str, ...] = ()
     for statement in module.tree.body:
         target = value = None
         if isinstance(statement, ast.Assign):

@@ -44,7 +44,14 @@ class PinnedImages:
             "compose": (("deploy/compose*.yaml", "**/docker-compose*.y*ml"), ("services.*.image",)),
             "gitlab": (
                 (".gitlab-ci.yml", ".gitlab/*.yml"),
-                ("image", "image.name", "*.image", "*.image.name", "*.services.[]", "*.services.[].name"),
+                (
+                    "image",
+                    "image.name",
+                    "*.image",
+                    "*.image.name",
+                    "*.services.[]",
+                    "*.services.[].name",
+                ),
             ),
         }[self._in]
         for path in project.glob(paths):

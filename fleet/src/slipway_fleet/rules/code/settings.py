@@ -64,7 +64,10 @@ class SettingsClass(ModuleCheck):
                 if named == "require_secure":
                     yield inner.lineno, "`require_secure` is replaced, so nothing refuses to start."
                 elif named == "insecure_settings" and "super" not in ast.dump(inner):
-                    yield inner.lineno, "`insecure_settings` drops the platform's rules: yield from super()."
+                    yield (
+                        inner.lineno,
+                        "`insecure_settings` drops the platform's rules: yield from super().",
+                    )
 
 
 class SecretSettings(ModuleCheck):
@@ -126,7 +129,11 @@ class HardCodedSecrets(ModuleCheck):
             arguments = function.args
             named = [*arguments.posonlyargs, *arguments.args]
             pairs = [*zip(reversed(named), reversed(arguments.defaults), strict=False)]
-            pairs += [(a, d) for a, d in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if d]
+            pairs += [
+                (a, d)
+                for a, d in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+                if d
+            ]
             for argument, default in pairs:
                 yield argument.arg, default, argument.lineno
 
@@ -158,5 +165,7 @@ class EnvironmentExample:
             name, value = hit[1], hit[2].strip("\"' ")
             if not name.startswith(prefix):
                 yield Sighting(f"{name} does not start with {prefix}.", self._path, number)
-            elif mentions(name.removeprefix(prefix), _SECRET_WORDS) and not _HARMLESS.fullmatch(value):
+            elif mentions(name.removeprefix(prefix), _SECRET_WORDS) and not _HARMLESS.fullmatch(
+                value
+            ):
                 yield Sighting(f"{name} has a value here; leave it empty.", self._path, number)

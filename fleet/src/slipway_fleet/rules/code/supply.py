@@ -105,7 +105,9 @@ class LockAgrees:
             if not found:
                 yield Sighting(f"{one.name} is not in {LOCK}: run `uv lock`.", LOCK)
             elif not any(_fits(one.requirement.specifier, str(p.get("version"))) for p in found):
-                said = f"{LOCK} holds {one.name} {found[0].get('version')}, not `{one.requirement}`."
+                said = (
+                    f"{LOCK} holds {one.name} {found[0].get('version')}, not `{one.requirement}`."
+                )
                 yield Sighting(said, LOCK)
 
 

@@ -45,7 +45,10 @@ class UntestedPackages:
             for path in project.glob(("{package}/*/**/*.py",))
             if not path.endswith("__init__.py") and "/migrations/" not in path
         }
-        tested = {path.split("/")[1] for path in project.glob(("tests/*/**/test_*.py", "tests/*/test_*.py"))}
+        tested = {
+            path.split("/")[1]
+            for path in project.glob(("tests/*/**/test_*.py", "tests/*/test_*.py"))
+        }
         for package in sorted(packages - tested):
             if not self._imported(project, f"{slug}.{package}"):
                 said = f"No test module is about the package {package}."
@@ -54,4 +57,6 @@ class UntestedPackages:
     @staticmethod
     def _imported(project: Project, name: str) -> bool:
         pattern = re.compile(rf"\b{re.escape(name)}\b")
-        return any(pattern.search(project.text(path)) for path in project.glob(("tests/**/test_*.py",)))
+        return any(
+            pattern.search(project.text(path)) for path in project.glob(("tests/**/test_*.py",))
+        )
