@@ -29,7 +29,9 @@ class Remote:
         except ValueError as error:
             raise ProjectError(f"its address is refused: {error}") from error
         repository = Repository.find(project.path)
-        self._store = store.reading(repository.objects)
+        # What the template gives unchanged lies only in its mirror.
+        mirrors = sorted((cache / "templates").glob("*.git/objects"))
+        self._store = store.reading(repository.objects, *(path.resolve() for path in mirrors))
         self._more = Credentials(project.token_env).environment(self._url, cache)
         shallow = repository.common / "shallow"
         if shallow.is_file():
