@@ -29,15 +29,16 @@ def verdicts(rules: Sequence[Rule], chosen: Sequence[Rule], template: str) -> li
         template: The address or the clone of the template; its newest release is rendered.
     """
     with tempfile.TemporaryDirectory(prefix="fleet-rules-") as folder, osv_service() as osv:
-        render = _Renders(template, Path(folder))
+        render = Renders(template, Path(folder))
         examples = Examples(rules, render, _LATER, {"{osv}": osv})
         return [verdict for rule in chosen for verdict in examples.verdicts(rule)]
 
 
-class _Renders:
+class Renders:
     """Renders the newest release of a template for answers."""
 
     def __init__(self, template: str, folder: Path) -> None:
+        """Take the template and a folder to keep renders in."""
         settings = {"fleet": {"cache": folder}, "template": [{"url": template}]}
         self._cache = RenderCache(FleetConfig.model_validate(settings))
         self._store = Store.create(folder / "store.git")
