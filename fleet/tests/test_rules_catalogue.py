@@ -2,7 +2,6 @@
 
 import datetime as dt
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -76,7 +75,7 @@ def test_fresh_project_with_a_hostile_name_has_no_finding(examples: Examples) ->
     assert [f for f in findings if f.outcome in {Outcome.FAIL, Outcome.ERROR}] == []
 
 
-def test_rules_test_says_which_example_is_wrong(tmp_path: Path, examples: Examples) -> None:
+def test_rules_test_says_which_example_is_wrong(examples: Examples) -> None:
     """An example that the template has moved away from is named, not passed over."""
     from slipway_fleet.rules.loader import read_rule  # noqa: PLC0415  # beside its only use
 

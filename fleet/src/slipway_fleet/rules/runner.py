@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ..errors import ProjectError
 from ..findings import Finding, Level, Outcome, fingerprint_of
 from ..snapshot import Snapshot
-from .errors import NotCheckedError
+from .errors import CannotReadError, NotCheckedError
 from .model import Rule, Sighting
 from .parsing import Parser
 from .project import Project
@@ -116,4 +116,6 @@ class Runner:
 
 def _sentence(error: Exception) -> str:
     text = str(error)
-    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"
+    if not isinstance(error, CannotReadError):  # which begins with a path
+        text = f"{text[:1].upper()}{text[1:]}"
+    return text if text.endswith(".") else f"{text}."

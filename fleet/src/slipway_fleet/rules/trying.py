@@ -39,6 +39,7 @@ class Renders:
 
     def __init__(self, template: str, folder: Path) -> None:
         """Take the template and a folder to keep renders in."""
+        template = str(Path(template).resolve()) if Path(template).is_dir() else template
         settings = {"fleet": {"cache": folder}, "template": [{"url": template}]}
         self._cache = RenderCache(FleetConfig.model_validate(settings))
         self._store = Store.create(folder / "store.git")

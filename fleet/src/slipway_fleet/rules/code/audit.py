@@ -9,6 +9,9 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from packaging.utils import InvalidName, canonicalize_name
+from packaging.version import InvalidVersion, Version
+
 from ..errors import CannotReadError, NotCheckedError
 from ..model import Sighting
 from ..options import Options
@@ -32,9 +35,11 @@ _KEPT = (
 class Vulnerabilities:
     """No locked package has a known vulnerability.
 
-    Only the lock file and what pyproject.toml declares are given to uv, in a folder of their own:
-    nothing of the project is built, imported or configured. The fact `audit` is the OSV service to
-    ask; an empty text means uv's own, and without the fact the run is offline.
+    uv gets a project made here, which holds the names and versions of the lock file and nothing
+    else: no tool, source or index of the project has a say. With the project's own lock file uv
+    would ask every index that it names, and so any address that a project likes (uv 0.13). The
+    fact `audit` is the OSV service to ask; an empty text means uv's own, and without the fact the
+    run is offline.
     """
 
     def __init__(self, options: Options) -> None:
@@ -51,7 +56,7 @@ class Vulnerabilities:
         packages = [p for p in locked(project) if "registry" in mapping(p.get("source"))]
         if not isinstance(service, str):
             raise NotCheckedError("it takes the vulnerability database: run with --online")
-        report = self._ask(project, service)
+        report = _ask(_pairs(packages), service)
         audited = mapping(report.get("summary")).get("audited_packages")
         if not isinstance(audited, int) or audited < len(packages):
             said = f"was audited for {audited} of {len(packages)} packages only"
@@ -62,11 +67,40 @@ class Vulnerabilities:
             said = f"{package.get('name')} {package.get('version')}: {found.get('id')}, fixed in {fixed}."
             yield Sighting(said, LOCK)
 
-    def _ask(self, project: Project, service: str) -> dict[str, object]:
-        with tempfile.TemporaryDirectory(prefix="fleet-audit-") as folder:
-            Path(folder, "pyproject.toml").write_text(_declared_only(project), "utf-8")
-            Path(folder, LOCK).write_text(project.text(LOCK), "utf-8")
-            return _run(folder, service)
+
+def _pairs(packages: list[dict[str, object]]) -> list[tuple[str, str]]:
+    """Return the name and version of each package.
+
+    Raises:
+        CannotReadError: When one is not a name or a version.
+    """
+    try:
+        return [
+            (
+                canonicalize_name(str(one["name"]), validate=True),
+                str(Version(str(one.get("version")))),
+            )
+            for one in packages
+        ]
+    except (InvalidName, InvalidVersion) as error:
+        raise CannotReadError(LOCK, f"was not audited: {error}") from error
+
+
+def _ask(packages: list[tuple[str, str]], service: str) -> dict[str, object]:
+    source = 'source = { registry = "index" }'
+    wanted = [f'{{ name = "{n}", version = "{v}", {source} }}' for n, v in packages]
+    head = 'name = "fleet-audit"\nversion = "0"\n'
+    lock = [
+        'version = 1\nrevision = 3\nrequires-python = ">=3.11"\n',
+        f'[[package]]\n{head}source = {{ virtual = "." }}\ndependencies = [{", ".join(wanted)}]\n',
+        *(f'[[package]]\nname = "{n}"\nversion = "{v}"\n{source}\n' for n, v in packages),
+    ]
+    with tempfile.TemporaryDirectory(prefix="fleet-audit-") as folder:
+        Path(folder, "index").mkdir()
+        project = f'[project]\n{head}requires-python = ">=3.11"\n'
+        Path(folder, "pyproject.toml").write_text(project, "utf-8")
+        Path(folder, LOCK).write_text("\n".join(lock), "utf-8")
+        return _run(folder, service)
 
 
 def _run(folder: str, service: str) -> dict[str, object]:
@@ -75,7 +109,16 @@ def _run(folder: str, service: str) -> dict[str, object]:
     Raises:
         CannotReadError: When uv is missing, too slow, or could not reach the database.
     """
-    command = ["uv", "audit", "--frozen", "--no-config", "--quiet", "--output-format", "json"]
+    command = [
+        "uv",
+        "audit",
+        "--frozen",
+        "--no-config",
+        "--no-cache",
+        "--quiet",
+        "--output-format",
+        "json",
+    ]
     command += ["--preview-features", "audit-command,json-output"]
     command += ["--service-url", service] if service else []
     environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
@@ -101,16 +144,3 @@ def _run(folder: str, service: str) -> dict[str, object]:
         reason = " ".join(done.stderr.split())[:300] or f"uv ended with {done.returncode}"
         raise CannotReadError(LOCK, f"was not audited: {reason}")
     return report
-
-
-def _declared_only(project: Project) -> str:
-    """Return pyproject.toml without its tools and build system, so that none of them has a say."""
-    import tomlkit  # noqa: PLC0415  # only an audit needs it
-
-    document = project.toml("pyproject.toml")
-    table = mapping(document.get("project"))
-    names = ("name", "version", "requires-python", "dependencies", "optional-dependencies")
-    kept: dict[str, object] = {"project": {name: table[name] for name in names if name in table}}
-    if "dependency-groups" in document:
-        kept["dependency-groups"] = document["dependency-groups"]
-    return tomlkit.dumps(kept)
