@@ -117,10 +117,11 @@ def test_rule_that_raises_is_an_error_for_that_project_and_stops_nothing() -> No
     from slipway_fleet.rules.runner import Runner  # noqa: PLC0415  # as above
     from slipway_fleet.snapshot import memory_snapshot  # noqa: PLC0415  # as above
 
-    def broken(_project: Any) -> Any:
-        raise RuntimeError("oops")
+    def broken(project: Any) -> Any:
+        raise RuntimeError(f"oops in {project.name}")
 
-    def fine(_project: Any) -> Any:
+    def fine(project: Any) -> Any:
+        assert project.name == "p"
         return []
 
     rules = [
@@ -129,7 +130,7 @@ def test_rule_that_raises_is_an_error_for_that_project_and_stops_nothing() -> No
     ]
     first, second = Runner(rules, dt.date(2027, 1, 1)).check(memory_snapshot("p", {}))
     assert (first.outcome, second.outcome) == (Outcome.ERROR, Outcome.PASS)
-    assert "RuntimeError: oops" in first.message
+    assert "RuntimeError: oops in p" in first.message
 
 
 def test_second_run_remembers_and_a_new_commit_is_checked_again(fleet: Fleet) -> None:

@@ -10,11 +10,13 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import hashlib
+import re
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
 import jinja2
+import markupsafe
 
 from ..checking import ProjectResult
 from ..console import printable
@@ -63,6 +65,7 @@ def write(report: Report) -> str:
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["plain"] = printable_lines
+    environment.filters["coded"] = coded
     page = environment.from_string(files["page.html"])
     return page.render(
         report=report,
@@ -87,6 +90,12 @@ def write(report: Report) -> str:
 def printable_lines(text: str) -> str:
     """Return a text without control characters, its lines kept."""
     return "\n".join(printable(line) for line in str(text).split("\n"))
+
+
+def coded(text: str) -> markupsafe.Markup:
+    """Return a text, escaped, whose words in backticks are code."""
+    escaped = str(markupsafe.escape(printable_lines(text)))
+    return markupsafe.Markup(re.sub(r"`([^`\n]+)`", r"<code>\1</code>", escaped))
 
 
 def _digest(text: str) -> str:
