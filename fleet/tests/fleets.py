@@ -65,6 +65,9 @@ def clone_template(shared: Path, tmp_path: Path) -> Path:
     return cache
 
 
+_RENDERED: dict[tuple[object, ...], dict[str, tuple[str, bytes]]] = {}
+
+
 @dataclass
 class Ran:
     """What the command printed and how it ended."""
@@ -105,20 +108,32 @@ class Fleet:
 
     def rendered(self, release: str = OLD, **answers: Any) -> dict[str, tuple[str, bytes]]:
         """Return what the template renders, `path: (mode, bytes)`."""
-        store = Store.create(self.cache / "store.git")
-        cache = RenderCache(self.config)
-        origin = Origin(str(self.template), release)
-        made, _ = cache.render(origin, answers, store=store)
-        reader = CatFile(store.reading(cache.mirror_of(origin.url).store.objects))
-        try:
-            return {path: (file.mode, reader(file.sha)) for path, file in made.files.items()}
-        finally:
+        key = (str(self.template), release, *sorted(answers.items()))
+        if key not in _RENDERED:
+            store = Store.create(self.cache / "store.git")
+            cache = RenderCache(self.config)
+            origin = Origin(str(self.template), release)
+            made, _ = cache.render(origin, answers, store=store)
+            reader = CatFile(store.reading(cache.mirror_of(origin.url).store.objects))
+            _RENDERED[key] = {p: (file.mode, reader(file.sha)) for p, file in made.files.items()}
             reader.close()
+        return dict(_RENDERED[key])
 
-    def add(self, name: str, files: dict[str, tuple[str, bytes]] | None = None) -> Path:
-        """Make a bare project that is its own remote, by default as rendered at the first release."""
+    def add(
+        self, name: str, files: dict[str, tuple[str, bytes]] | None = None, *, shared: bool = True
+    ) -> Path:
+        """Make a bare project that is its own remote, by default as rendered at the first release.
+
+        With `shared` its files lie in a store of all projects, which makes a hundred of them cheap.
+        """
         path = self.projects / f"{name}.git"
-        commit(path, self.rendered() if files is None else files)
+        store = Store.create(path)
+        if shared:
+            common = Store.create(self.root / "contents.git")
+            (store.objects / "info/alternates").write_text(f"{common.objects}\n")
+        commit(
+            path, self.rendered() if files is None else files, objects=common if shared else store
+        )
         return path
 
     def add_many(self, count: int, **answers: Any) -> list[Path]:
@@ -155,9 +170,15 @@ def invoke(words: Iterable[str]) -> Ran:
     return Ran(int(code or 0), out.getvalue(), err.getvalue())
 
 
-def commit(path: Path, files: dict[str, tuple[str, bytes]], branch: str = "main") -> str:
-    """Commit files to a bare repository, made when it is not there, and return the hash."""
-    store = Store.create(path)
+def commit(
+    path: Path,
+    files: dict[str, tuple[str, bytes]],
+    branch: str = "main",
+    *,
+    objects: Store | None = None,
+) -> str:
+    """Commit files to a bare repository and return the hash; `objects` is where they are written."""
+    store = objects or Store(path)
     blobs = {
         p: (mode, write_object(store.objects, "blob", data)) for p, (mode, data) in files.items()
     }

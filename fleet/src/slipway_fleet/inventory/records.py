@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ..errors import NotRecordedError
 from ..run import Opened
 
 
@@ -42,3 +43,11 @@ def look(opened: Opened) -> Record:
         mirror.resolve(origin.commit)
         newest = next(iter(mirror.releases()), "")
     return Record(opened.snapshot.head, origin.url, origin.commit, newest)
+
+
+def is_unrecorded(opened: Opened) -> bool:
+    """Tell whether a project records no release; raises `ProjectError` when it cannot be read."""
+    try:
+        return not opened.snapshot.template.commit
+    except NotRecordedError:
+        return True

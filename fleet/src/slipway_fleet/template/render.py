@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import jinja2
-from jinja2 import DictLoader, TemplateError
+from jinja2 import DictLoader, Template, TemplateError
 
 from ..answers import Answers
 from ..errors import ProjectError
@@ -61,6 +61,7 @@ class Release:
     def __init__(self, mirror: Mirror, commit: str) -> None:
         """Read its manifest and its body."""
         self.commit = commit
+        self._parts: dict[str, Template] = {}
         tree = mirror.tree(commit)
         reader = mirror.blobs()
         try:
@@ -123,12 +124,17 @@ class Release:
 
     def _path(self, name: str, seen: Mapping[str, Any]) -> str:
         parts = [
-            self.environment.from_string(part).render(**seen) if "{" in part else part
-            for part in name.split("/")
+            self._part(part).render(**seen) if "{" in part else part for part in name.split("/")
         ]
         if any(part in {".", "..", ".git"} or "/" in part for part in parts):
             raise ProjectError(f"the template gives {name!r} a path outside the project")
         return "/".join(parts) if all(parts) else ""
+
+    def _part(self, part: str) -> Template:
+        """Return a part of a path, compiled once: most paths share theirs."""
+        if part not in self._parts:
+            self._parts[part] = self.environment.from_string(part)
+        return self._parts[part]
 
 
 _KINDS = ("variable", "block", "comment")
