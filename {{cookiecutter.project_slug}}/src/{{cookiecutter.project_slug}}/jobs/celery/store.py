@@ -1,0 +1,181 @@
+# Managed by Slipway: updates overwrite this file. To extend the service see AGENTS.md.
+"""Jobs on Celery, for a worker: a `JobStore` like any other engine's, so that the worker is the same.
+
+Celery's own worker takes messages, in threads; each names a job that is started in the ledger and
+handed to the worker's event loop by `claim`. A second thread sends what is due and has no message:
+retries, delayed and replayed jobs, and whatever a broker lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ...utils.logging import get_logger
+from ..definition import TASKS
+from ..errors import JobsUnavailableError
+from ..records import Beat, Claim, Job, JobState, Lease, Outcome, Progress
+from .app import register
+from .backend import CeleryBackend
+from .consumer import Consumer
+from .deliveries import Deliveries
+
+if TYPE_CHECKING:
+    from .broker import Broker
+    from .ledger import Ledger
+
+BATCH = 200
+POLL_S = {"memory": 0.05, "amqp": 0.25, "redis": 0.25}
+"""Seconds between two looks for what is to be sent, by the kind of broker."""
+
+log = get_logger("jobs")
+
+
+class CeleryStore(CeleryBackend):
+    """A backend that a worker can claim from; see `CeleryBackend`.
+
+    Args:
+        ledger: Where jobs are kept.
+        broker: What carries them.
+        namespace: The service's name, which goes before queues and keys.
+        lease_s: See `JobsSettings`.
+        concurrency: Messages that this worker holds at the same time.
+    """
+
+    def __init__(
+        self, ledger: Ledger, broker: Broker, namespace: str, *, lease_s: float, concurrency: int
+    ) -> None:
+        super().__init__(ledger, broker, namespace, lease_s=lease_s)
+        self._concurrency = concurrency
+        self._worker = ""
+        self._deliveries: Deliveries | None = None
+        self._consumer: Consumer | None = None
+        self._keeper: threading.Thread | None = None
+        self._closing = threading.Event()
+        self._on_their_way = 0
+        self._beat_at = 0.0
+
+    async def claim(
+        self, queues: Sequence[str], limit: int, *, lease_s: float, wait_s: float, worker: str
+    ) -> list[Claim]:
+        """Return jobs that came with messages; the first call starts Celery's worker."""
+        if self._deliveries is None:
+            self._worker, self._lease_s = worker, lease_s
+            self._deliveries = Deliveries(self._start)
+            await asyncio.to_thread(self._begin, self._deliveries, queues)
+        if self._consumer is not None and self._consumer.ended.is_set():
+            raise JobsUnavailableError("Celery's worker has ended: its reason is in the log")
+        return await self._deliveries.claim(limit, wait_s)
+
+    def _begin(self, deliveries: Deliveries, queues: Sequence[str]) -> None:
+        app = self._celery()
+        register(app, list(TASKS), self._handle)
+        self._consumer = Consumer(
+            app,
+            [self._broker.queue(self._namespace, name) for name in queues],
+            concurrency=self._concurrency,
+            name=f"{self._namespace}@{self._worker}",
+        )
+        self._consumer.start()
+        self._keeper = threading.Thread(
+            target=self._keep, args=(deliveries,), name="jobs-keeper", daemon=True
+        )
+        self._keeper.start()
+
+    def _handle(self, job_id: str, message: str, redelivered: bool) -> None:  # a callback
+        self._on_their_way -= 1
+        if self._deliveries is not None:
+            self._deliveries.handle(job_id, message, redelivered)
+
+    def _start(self, job_id: str, message: str, redelivered: bool) -> Claim | None:  # as above
+        return self._ledger.start(
+            job_id,
+            message=message,
+            # Valkey gives a message to another worker after some time, whatever became of the first
+            # one; RabbitMQ does so only when the first one's connection is gone.
+            redelivered=redelivered and self._broker.kind == "amqp",
+            lease_s=self._lease_s,
+            worker=self._worker,
+        )
+
+    def wake(self) -> None:
+        """Let `claim` return, and start nothing more."""
+        if self._deliveries is not None:
+            self._deliveries.stop()
+
+    def heartbeat(self, leases: Sequence[Lease], lease_s: float) -> Beat:
+        """Prolong leases."""
+        beat = self._ledger.heartbeat(leases, lease_s)
+        for job_id in beat.lost:
+            self._done(job_id)
+        return beat
+
+    async def complete_many(self, outcomes: Sequence[Outcome]) -> list[bool]:
+        """Write outcomes down, and let go of the jobs' messages."""
+        return await asyncio.to_thread(self._complete, outcomes)
+
+    def _complete(self, outcomes: Sequence[Outcome]) -> list[bool]:
+        taken = []
+        for outcome in outcomes:
+            taken.append(self._ledger.complete(outcome))
+            self._done(outcome.lease.id)
+        return taken
+
+    def _done(self, job_id: str) -> None:
+        if self._deliveries is not None:
+            self._deliveries.done(job_id)
+
+    async def progress(self, lease: Lease, progress: Progress) -> bool:
+        """Keep how far a task is."""
+        return await asyncio.to_thread(self._ledger.progress, lease, progress)
+
+    async def reclaim(self) -> list[Job]:
+        """Take back jobs whose lease ended, and drop records past their time."""
+        return await asyncio.to_thread(self._ledger.reclaim)
+
+    def _keep(self, deliveries: Deliveries) -> None:
+        """Send what is due, over and over, in a thread of its own."""
+        away = False
+        while not self._closing.wait(POLL_S[self._broker.kind]):
+            try:
+                self._send_due(deliveries)
+                self._prolong(deliveries)
+                away = False
+            except JobsUnavailableError as error:
+                if not away:
+                    log.warning("job_store_unavailable", doing="send", error=str(error))
+                away = True
+            except Exception:  # whatever it is, the thread has to go on
+                log.exception("job_keeper_failed")
+
+    def _send_due(self, deliveries: Deliveries) -> None:
+        limit = BATCH
+        if self._broker.kind == "memory":
+            # What nobody has room for stays in the ledger, where the higher priority goes first.
+            limit = min(limit, deliveries.room - self._on_their_way)
+        if limit <= 0:
+            return
+        tickets = self._ledger.unsent(limit)
+        if tickets:
+            self._on_their_way += len(tickets)
+            self._send(tickets)
+
+    def _prolong(self, deliveries: Deliveries) -> None:
+        """Prolong leases of jobs that were started and that a blocked event loop can't claim yet."""
+        if time.monotonic() - self._beat_at > self._lease_s / 3:
+            self._beat_at = time.monotonic()
+            self._ledger.heartbeat(deliveries.unclaimed(), self._lease_s)
+
+    def _close(self) -> None:
+        self._closing.set()
+        if self._deliveries is not None:
+            for claim in self._deliveries.close():
+                self._ledger.complete(Outcome(claim.lease, JobState.QUEUED))
+        if self._consumer is not None:
+            self._consumer.stop()
+        if self._keeper is not None:
+            self._keeper.join()
+        super()._close()
