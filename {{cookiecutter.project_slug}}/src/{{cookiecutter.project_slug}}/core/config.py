@@ -20,7 +20,9 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-# jinja: if cookiecutter.include_background_jobs
+# jinja: if cookiecutter.include_background_jobs and cookiecutter.job_engine == "celery"
+from ..jobs.celery.settings import CeleryJobsSettings as JobsSettings
+# jinja: elif cookiecutter.include_background_jobs
 from ..jobs.settings import JobsSettings
 # jinja: endif
 # jinja: if cookiecutter.include_audit_logging

@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from celery import Celery
-from celery.exceptions import Reject
+from celery import Celery  # type: ignore[import-untyped]  # Celery has no types
+from celery.exceptions import Reject  # type: ignore[import-untyped]  # as above
 
 from .broker import CONNECT_S, HEARTBEAT_S, MESSAGE_HEADER, Broker
 from .deliveries import GiveBack
@@ -65,7 +65,7 @@ def register(
         try:
             handle(request.id, message, redelivered)
         except GiveBack as reason:
-            raise Reject(reason, requeue=True) from reason
+            raise Reject(repr(reason), requeue=True) from None
 
     for one in tasks:
         app.task(called, bind=True, name=one.name, typing=False, max_retries=None)

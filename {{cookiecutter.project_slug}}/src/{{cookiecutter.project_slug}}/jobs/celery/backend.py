@@ -16,7 +16,7 @@ from .broker import Broker, Publisher
 from .ledger import Ledger, Ticket
 
 if TYPE_CHECKING:
-    from celery import Celery
+    from celery import Celery  # type: ignore[import-untyped]  # Celery has no types
 
 BROKER_PAUSE_S = 5.0
 """Seconds that nobody waits for a broker that was away; workers send later what was not sent."""

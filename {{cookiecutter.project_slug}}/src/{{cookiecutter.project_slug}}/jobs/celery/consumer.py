@@ -3,46 +3,51 @@
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from celery.concurrency.thread import TaskPool
-from celery.exceptions import WorkerShutdown
-from celery.platforms import EX_OK
-from celery.worker import WorkController, state
+# Celery has no types.
+from celery.concurrency.thread import TaskPool  # type: ignore[import-untyped]  # see above
+from celery.exceptions import WorkerShutdown  # type: ignore[import-untyped]  # see above
+from celery.platforms import EX_OK  # type: ignore[import-untyped]  # see above
+from celery.worker import WorkController, state  # type: ignore[import-untyped]  # see above
 
 from ...utils.logging import get_logger
 
 if TYPE_CHECKING:
-    from celery import Celery
-    from kombu import Queue
+    from celery import Celery  # type: ignore[import-untyped]  # see below
+    from kombu.entity import Queue
 
 _GRACE_S = 5.0
+_QUIET = ("celery.app.trace", "celery.worker.strategy")
+"""Loggers with a line for each message; jobs have theirs."""
 
 
-class _Threads(TaskPool):
+class _Threads(TaskPool):  # type: ignore[misc]  # see above
     """A thread for each job that waits for its outcome; jobs themselves run in the event loop."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  # Celery's
         super().__init__(*args, **kwargs)
         # Each thread knows its application: Celery would take the process' newest.
+        app: Any = self.app
         self.executor = ThreadPoolExecutor(
             max_workers=self.limit,
             thread_name_prefix="celery-job",
-            initializer=self.app.set_current,
+            initializer=app.set_current,
         )
 
 
-class _Worker(WorkController):
+class _Worker(WorkController):  # type: ignore[misc]  # see above
     """Celery's worker, which says when it consumes."""
 
     def __init__(self, *args: Any, ready: threading.Event, **kwargs: Any) -> None:  # noqa: ANN401  # as above
         self._ready = ready
         super().__init__(*args, **kwargs)
 
-    def on_consumer_ready(self, _consumer: object) -> None:
+    def on_consumer_ready(self, consumer: object) -> None:  # noqa: ARG002  # Celery's
         self._ready.set()
 
 
@@ -67,7 +72,9 @@ class Consumer:
         self.ended = threading.Event()
         for queue in queues:
             app.amqp.queues.add(queue)
-        self._worker = _Worker(
+        for name_of_logger in _QUIET:
+            logging.getLogger(name_of_logger).setLevel(logging.ERROR)
+        self._worker: Any = _Worker(
             app=app,
             ready=self.ready,
             hostname=name,
@@ -94,16 +101,22 @@ class Consumer:
         finally:
             self.ended.set()
 
-    def stop(self) -> None:
-        """End it, and wait for that. The jobs that it had must have ended before."""
+    def stop(self, nudge: Callable[[], None]) -> None:
+        """End it, and wait for that. The jobs that it had must have ended before.
+
+        Args:
+            nudge: Lets it look up, where it would only when the next message comes.
+        """
         consumer = self._worker.consumer
         if consumer is not None:
             consumer.call_soon(_shut_down)
+            nudge()
         if not self.ended.wait(_GRACE_S):
             # It is connecting, and looks at nothing else.
-            state.should_stop = EX_OK
+            flags: Any = state
+            flags.should_stop = EX_OK
             self.ended.wait(_GRACE_S)
-            state.should_stop = None
+            flags.should_stop = None
         self._thread.join(_GRACE_S)
 
 

@@ -107,7 +107,7 @@ class Deliveries:
                     await self._arrived.wait()
             except TimeoutError:
                 return []
-        found = []
+        found: list[Claim] = []
         while self._claims and len(found) < limit:
             found.append(self._claims.popleft())
         return found

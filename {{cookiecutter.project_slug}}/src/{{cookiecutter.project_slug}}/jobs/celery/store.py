@@ -18,13 +18,13 @@ from ...utils.logging import get_logger
 from ..definition import TASKS
 from ..errors import JobsUnavailableError
 from ..records import Beat, Claim, Job, JobState, Lease, Outcome, Progress
-from .app import register
 from .backend import CeleryBackend
-from .consumer import Consumer
 from .deliveries import Deliveries
+from .ledger import Ticket
 
 if TYPE_CHECKING:
     from .broker import Broker
+    from .consumer import Consumer
     from .ledger import Ledger
 
 BATCH = 200
@@ -42,41 +42,45 @@ class CeleryStore(CeleryBackend):
         broker: What carries them.
         namespace: The service's name, which goes before queues and keys.
         lease_s: See `JobsSettings`.
-        concurrency: Messages that this worker holds at the same time.
     """
 
-    def __init__(
-        self, ledger: Ledger, broker: Broker, namespace: str, *, lease_s: float, concurrency: int
-    ) -> None:
+    def __init__(self, ledger: Ledger, broker: Broker, namespace: str, *, lease_s: float) -> None:
         super().__init__(ledger, broker, namespace, lease_s=lease_s)
-        self._concurrency = concurrency
         self._worker = ""
         self._deliveries: Deliveries | None = None
         self._consumer: Consumer | None = None
         self._keeper: threading.Thread | None = None
         self._closing = threading.Event()
+        self._nudging: Ticket | None = None
         self._on_their_way = 0
         self._beat_at = 0.0
 
     async def claim(
         self, queues: Sequence[str], limit: int, *, lease_s: float, wait_s: float, worker: str
     ) -> list[Claim]:
-        """Return jobs that came with messages; the first call starts Celery's worker."""
+        """Return jobs that came with messages.
+
+        The first call starts Celery's worker, which holds as many messages as that call's limit.
+        """
         if self._deliveries is None:
             self._worker, self._lease_s = worker, lease_s
             self._deliveries = Deliveries(self._start)
-            await asyncio.to_thread(self._begin, self._deliveries, queues)
+            await asyncio.to_thread(self._begin, self._deliveries, queues, limit)
         if self._consumer is not None and self._consumer.ended.is_set():
             raise JobsUnavailableError("Celery's worker has ended: its reason is in the log")
         return await self._deliveries.claim(limit, wait_s)
 
-    def _begin(self, deliveries: Deliveries, queues: Sequence[str]) -> None:
-        app = self._celery()
-        register(app, list(TASKS), self._handle)
+    def _begin(self, deliveries: Deliveries, queues: Sequence[str], concurrency: int) -> None:
+        from .app import register  # noqa: PLC0415  # a process without a worker needs no Celery
+        from .consumer import Consumer  # noqa: PLC0415  # the same
+
+        app, tasks = self._celery(), list(TASKS)
+        register(app, tasks, self._handle)
+        self._nudging = Ticket("nudge", tasks[0].name, queues[0], 0) if tasks else None
         self._consumer = Consumer(
             app,
             [self._broker.queue(self._namespace, name) for name in queues],
-            concurrency=self._concurrency,
+            concurrency=concurrency,
             name=f"{self._namespace}@{self._worker}",
         )
         self._consumer.start()
@@ -151,11 +155,16 @@ class CeleryStore(CeleryBackend):
             except Exception:  # whatever it is, the thread has to go on
                 log.exception("job_keeper_failed")
 
+    def _nudge(self) -> None:
+        """Let a worker without a broker look up: it waits for messages two seconds at a time."""
+        if self._broker.kind == "memory" and self._nudging is not None:
+            self._publishing().publish([self._nudging])
+
     def _send_due(self, deliveries: Deliveries) -> None:
         limit = BATCH
         if self._broker.kind == "memory":
             # What nobody has room for stays in the ledger, where the higher priority goes first.
-            limit = min(limit, deliveries.room - self._on_their_way)
+            limit = min(limit, deliveries.room - max(0, self._on_their_way))
         if limit <= 0:
             return
         tickets = self._ledger.unsent(limit)
@@ -175,7 +184,7 @@ class CeleryStore(CeleryBackend):
             for claim in self._deliveries.close():
                 self._ledger.complete(Outcome(claim.lease, JobState.QUEUED))
         if self._consumer is not None:
-            self._consumer.stop()
+            self._consumer.stop(self._nudge)
         if self._keeper is not None:
             self._keeper.join()
         super()._close()

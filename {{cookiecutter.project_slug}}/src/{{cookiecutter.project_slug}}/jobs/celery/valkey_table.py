@@ -176,7 +176,7 @@ class ValkeyTable:
     def due(self, index: str, limit: int) -> list[str]:
         """Return members that are due."""
         with self._translated():
-            found = self._client.zrangebyscore(
+            found: Any = self._client.zrangebyscore(
                 self._index(index), "-inf", self._now(), start=0, num=limit
             )
         return [member.decode() for member in found]
@@ -184,7 +184,7 @@ class ValkeyTable:
     def newest(self, index: str, offset: int, limit: int) -> list[str]:
         """Return members by falling score."""
         with self._translated():
-            found = self._client.zrevrange(self._index(index), offset, offset + limit - 1)
+            found: Any = self._client.zrevrange(self._index(index), offset, offset + limit - 1)
         return [member.decode() for member in found]
 
     def summaries(self, indexes: Sequence[str]) -> list[Summary]:
