@@ -6,19 +6,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .settings import JobsSettings
-    from .store import JobStore
+    from ..settings import JobsSettings
+    from ..store import JobStore
 
 
 def make_store(settings: JobsSettings) -> JobStore:
     """Return the store that the settings name; nothing is opened yet."""
     # Engines are imported when they are used: a service that enqueues nothing needs none.
     # jinja: if cookiecutter.job_engine == "celery"
-    from .celery.connecting import make_celery_store  # noqa: PLC0415  # see above
+    from ..celery.connecting import make_celery_store  # noqa: PLC0415  # see above
 
     return make_celery_store(settings)
     # jinja: else
-    from .stores.sqlite import SqliteJobStore  # noqa: PLC0415  # see above
+    from .sqlite import SqliteJobStore  # noqa: PLC0415  # see above
 
     return SqliteJobStore(settings)
     # jinja: endif
