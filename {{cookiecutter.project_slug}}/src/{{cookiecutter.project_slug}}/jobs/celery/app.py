@@ -45,8 +45,8 @@ def create_app(broker: Broker, namespace: str, *, lease_s: float) -> Celery:
         task_create_missing_queues=True,
         worker_hijack_root_logger=False,
         worker_redirect_stdouts=False,
-        worker_send_task_events=True,
-        task_send_sent_event=False,
+        # Threads would send them over a connection that another one reads.
+        worker_send_task_events=False,
         control_queue_durable=False,
         enable_utc=True,
     )

@@ -134,6 +134,24 @@ class Publisher:
                     f"the broker can't be reached: {type(error).__name__}"
                 ) from error
 
+    def has_messages(self, queue: str) -> bool:
+        """Return whether the broker has messages of a queue that no worker has taken.
+
+        Raises:
+            JobsUnavailableError: When it could not be asked.
+        """
+        name = self._broker.queue(self._namespace, queue).name
+        try:
+            with self._app.connection_or_acquire() as connection:
+                # An empty queue is none for Valkey, so there it is declared again.
+                passive = self._broker.kind == "amqp"
+                declared = connection.default_channel.queue_declare(queue=name, passive=passive)
+                return bool(declared.message_count)
+        except Exception as error:  # the same as for `publish`
+            raise JobsUnavailableError(
+                f"the broker can't be asked: {type(error).__name__}"
+            ) from error
+
     def _publish(self, producer: Any, ticket: Ticket) -> None:  # noqa: ANN401  # kombu has no types
         queue = self._queues.get(ticket.queue)
         if queue is None:

@@ -50,6 +50,7 @@ from .table import ABSENT, Change, Stored, Table
 _TRIES = 50
 """How often a write is tried when others write the same job; two rarely meet, and never so often."""
 _BATCH = 200
+_UNDERWAY_S = 5.0
 _RETRY_S = 1.0
 """After which a message is tried again that the broker did not take."""
 
@@ -333,6 +334,19 @@ class Ledger:
             ids = [one.id for one in tickets if one.priority == priority]
             if ids:
                 self.table.touch(index, dict.fromkeys(ids, wait_s))
+
+    def resend(self, queue: str) -> None:
+        """Have the jobs of a queue sent again that the broker should hold, and does not.
+
+        Those that were sent within the last `_UNDERWAY_S` seconds may still be on their way.
+        """
+        ids = self.table.due(f"wait:{queue}", _BATCH)
+        for index in SEND.values():
+            now, scores = self.table.scores(index, ids)
+            before = now + self._resend_s - _UNDERWAY_S
+            lost = [one for one, at in zip(ids, scores, strict=True) if at and at <= before]
+            if lost:
+                self.table.touch(index, dict.fromkeys(lost, 0.0))
 
     def _change(self, job_id: str, change: Callable[[Entry, float], Entry | None]) -> Entry | None:
         """Change a job and return it as it is then; None when there is none, or nothing to change."""

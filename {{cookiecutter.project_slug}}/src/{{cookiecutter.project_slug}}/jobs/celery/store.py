@@ -31,6 +31,9 @@ BATCH = 200
 POLL_S = {"memory": 0.05, "amqp": 0.25, "redis": 0.25}
 """Seconds between two looks for what is to be sent, by the kind of broker."""
 
+LOOK_S = 5.0
+"""Seconds between two looks for messages that were lost."""
+
 log = get_logger("jobs")
 
 
@@ -54,6 +57,8 @@ class CeleryStore(CeleryBackend):
         self._nudging: Ticket | None = None
         self._on_their_way = 0
         self._beat_at = 0.0
+        self._look_at = time.monotonic() + LOOK_S
+        self._queues: list[str] = []
 
     async def claim(
         self, queues: Sequence[str], limit: int, *, lease_s: float, wait_s: float, worker: str
@@ -76,6 +81,7 @@ class CeleryStore(CeleryBackend):
 
         app, tasks = self._celery(), list(TASKS)
         register(app, tasks, self._handle)
+        self._queues = [*queues]
         self._nudging = Ticket("nudge", tasks[0].name, queues[0], 0) if tasks else None
         self._consumer = Consumer(
             app,
@@ -147,6 +153,7 @@ class CeleryStore(CeleryBackend):
             try:
                 self._send_due(deliveries)
                 self._prolong(deliveries)
+                self._replace_lost()
                 away = False
             except JobsUnavailableError as error:
                 if not away:
@@ -171,6 +178,18 @@ class CeleryStore(CeleryBackend):
         if tickets:
             self._on_their_way += len(tickets)
             self._send(tickets)
+
+    def _replace_lost(self) -> None:
+        """Send again what waits although the broker has no message left.
+
+        A worker that is killed while it takes a message from Valkey takes that message along.
+        """
+        if self._broker.kind == "memory" or time.monotonic() < self._look_at:
+            return
+        self._look_at = time.monotonic() + LOOK_S
+        for queue in self._queues:
+            if not self._publishing().has_messages(queue):
+                self._ledger.resend(queue)
 
     def _prolong(self, deliveries: Deliveries) -> None:
         """Prolong leases of jobs that were started and that a blocked event loop can't claim yet."""
