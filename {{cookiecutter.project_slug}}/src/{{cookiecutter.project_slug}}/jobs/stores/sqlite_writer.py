@@ -156,6 +156,8 @@ class Writer:
 
     def _step(self) -> None:
         """Do everything that waits, in one transaction."""
+        # Read before the claims are: those that came before the release are among them.
+        release, self._release_claims = self._release_claims, False
         operations = [self._operations.popleft() for _ in range(len(self._operations))]
         while self._new_claims:
             self._claims.append(self._new_claims.popleft())
@@ -163,9 +165,8 @@ class Writer:
         tried = list(self._claims) if operations or self._may_find() else []
         if operations or tried:
             self._transact(operations, tried)
-        over = [claim for claim in self._claims if claim.until <= time.monotonic()]
-        if self._release_claims:
-            self._release_claims, over = False, list(self._claims)
+        now = time.monotonic()
+        over = [claim for claim in self._claims if release or claim.until <= now]
         self._claims = [claim for claim in self._claims if claim not in over]
         _settle_all([(claim.done, []) for claim in over], self._given_up)
 
@@ -183,6 +184,8 @@ class Writer:
             answers = self._attempt(operations, claims)
         except Exception as error:  # noqa: BLE001  # whatever it is, each caller must hear of it
             if len(operations) > 1:  # it may be the fault of one of them alone
+                for claim in claims:
+                    claim.retry_at = 0.0
                 for one in operations:
                     self._transact([one], ())
                 return
