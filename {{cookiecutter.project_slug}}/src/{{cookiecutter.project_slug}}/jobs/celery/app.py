@@ -68,5 +68,6 @@ def register(
             raise Reject(repr(reason), requeue=True) from None
 
     for one in tasks:
-        app.task(called, bind=True, name=one.name, typing=False, max_retries=None)
+        # Not shared: a second application of this process would get this one's handler.
+        app.task(called, bind=True, name=one.name, typing=False, max_retries=None, shared=False)
     app.finalize()

@@ -82,7 +82,9 @@ class CeleryBackend:
                 arrived = True
             except JobsUnavailableError as error:
                 self._away_until = time.monotonic() + BROKER_PAUSE_S
-                log.warning("job_broker_unavailable", error=str(error), jobs=len(tickets))
+                log.warning(
+                    "job_broker_unavailable", error=repr(error.__cause__), jobs=len(tickets)
+                )
         self._ledger.sent(tickets, arrived=arrived)
 
     def _publishing(self) -> Publisher:

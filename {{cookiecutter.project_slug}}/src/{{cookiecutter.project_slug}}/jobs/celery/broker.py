@@ -130,9 +130,7 @@ class Publisher:
                         self._publish(producer, ticket)
             except Exception as error:
                 # Each transport has errors of its own, and what is none of them is no less away.
-                raise JobsUnavailableError(
-                    f"the broker can't be reached: {type(error).__name__}"
-                ) from error
+                raise JobsUnavailableError from error
 
     def has_messages(self, queue: str) -> bool:
         """Return whether the broker has messages of a queue that no worker has taken.
@@ -148,9 +146,7 @@ class Publisher:
                 declared = connection.default_channel.queue_declare(queue=name, passive=passive)
                 return bool(declared.message_count)
         except Exception as error:  # the same as for `publish`
-            raise JobsUnavailableError(
-                f"the broker can't be asked: {type(error).__name__}"
-            ) from error
+            raise JobsUnavailableError from error
 
     def _publish(self, producer: Any, ticket: Ticket) -> None:  # noqa: ANN401  # kombu has no types
         queue = self._queues.get(ticket.queue)

@@ -45,6 +45,7 @@ from .entry import (
     waiting,
 )
 from .overview import matching, queue_stats
+from .rates import wait_for_turn
 from .table import ABSENT, Change, Stored, Table
 
 _TRIES = 50
@@ -203,7 +204,9 @@ class Ledger:
             if entry.attempt >= entry.max_attempts:  # its last worker died: `reclaim` reports it
                 self.table.touch(LEASE, {entry.lease_member: 0.0})
                 return None
-            delay_s = self._rate_limit(entry.queue, now)
+            delay_s = wait_for_turn(
+                self.table, entry.queue, self._rate_limits.get(entry.queue), now
+            )
             if delay_s:
                 self._write(stored, entry, replace(entry, due=now + delay_s, send_at=now + delay_s))
                 return None
@@ -221,22 +224,6 @@ class Ledger:
             return True
         _, (until,) = self.table.scores(LEASE, [entry.lease_member])
         return until is not None and until <= now
-
-    def _rate_limit(self, queue: str, now: float) -> float:
-        """Return 0 and count a start, or return seconds to wait (GCRA, with no burst)."""
-        rate = self._rate_limits.get(queue)
-        if not rate:
-            return 0.0
-        for _ in range(_TRIES):
-            _, (stored,) = self.table.read([f"rate:{queue}"])
-            free_at = float(stored.body or b"0")
-            if free_at > now:
-                return free_at - now
-            following = f"{max(now, free_at) + 1 / rate:.6f}".encode()
-            change = Change(key=f"rate:{queue}", version=stored.version, body=following)
-            if self.table.write([change]):
-                return 0.0
-        return 1 / rate
 
     def heartbeat(self, leases: Sequence[Lease], lease_s: float) -> Beat:
         """Prolong leases; see `JobStore.heartbeat`."""
@@ -256,23 +243,25 @@ class Ledger:
         def change(entry: Entry, now: float) -> Entry | None:
             if entry.state != "running" or entry.token != outcome.lease.token:
                 return None
-            if outcome.state is JobState.RETRYING:
-                return waiting(entry, outcome.state, now + outcome.delay_s, error=outcome.error)
-            if outcome.state is JobState.QUEUED:
-                return waiting(entry, outcome.state, now, attempt=entry.attempt - 1)
-            if not outcome.retain_s:
-                return dropped(entry)
-            succeeded = outcome.state is JobState.SUCCEEDED
-            return finished(
-                entry,
-                outcome.state,
-                now,
-                outcome.retain_s,
-                error=outcome.error,
-                result=outcome.result.decode() if succeeded else None,
-            )
+            return self._after(entry, outcome, now)
 
         return self._change(outcome.lease.id, change) is not None
+
+    def _after(self, entry: Entry, outcome: Outcome, now: float) -> Entry:
+        """Return a job as it is after its newest attempt."""
+        state, retain_s = outcome.state, outcome.retain_s
+        if entry.cancel and state in {JobState.RETRYING, JobState.QUEUED}:
+            state = JobState.CANCELLED
+        if state is JobState.RETRYING:
+            return waiting(entry, state, now + outcome.delay_s, error=outcome.error)
+        if state is JobState.QUEUED:
+            return waiting(entry, state, now, attempt=entry.attempt - 1)
+        if state is JobState.CANCELLED:
+            retain_s = self._retention_s
+        if not retain_s:
+            return dropped(entry)
+        result = outcome.result.decode() if state is JobState.SUCCEEDED else None
+        return finished(entry, state, now, retain_s, error=outcome.error, result=result)
 
     def progress(self, lease: Lease, progress: Progress) -> bool:
         """Keep how far a task is."""
@@ -400,4 +389,4 @@ def _if_expired(entry: Entry, now: float) -> Entry | None:
 
 
 def _busy() -> JobsUnavailableError:
-    return JobsUnavailableError(f"others wrote the same job {_TRIES} times in a row")
+    return JobsUnavailableError("The job store is too busy.")

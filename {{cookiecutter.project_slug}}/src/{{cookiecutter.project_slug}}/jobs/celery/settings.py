@@ -51,16 +51,12 @@ class CeleryJobsSettings(JobsSettings):
 
     def insecure(self) -> Iterator[tuple[str, bool, str, str]]:
         """Yield rules for production, as `PlatformSettings` does."""
-        in_file = not self.ledger_url
+        if self.url is None:
+            yield from super().insecure()
+            return
         yield (
             "JOBS__STATE_URL",
-            in_file and self.url is not None,
+            not self.ledger_url,
             "workers on other machines could not see the jobs that RabbitMQ carries",
             "Set a Valkey or Redis URL.",
-        )
-        yield (
-            "JOBS__PATH",
-            in_file and self.url is None and not self.path.is_absolute(),
-            "jobs would be lost with the container's folder",
-            "Set an absolute path on a disk that is kept, or JOBS__URL.",
         )

@@ -50,7 +50,7 @@ class SqliteTable:
                 connection.execute("PRAGMA synchronous=FULL")
                 connection.executescript(_SCHEMA)
             except (OSError, sqlite3.Error) as error:
-                raise JobsUnavailableError(f"{self._path} can't be opened: {error}") from error
+                raise JobsUnavailableError from error
             self._connection = connection
 
     def close(self) -> None:
@@ -65,7 +65,7 @@ class SqliteTable:
         with self._lock:
             connection = self._connection
             if connection is None:
-                raise JobsUnavailableError("the ledger of jobs is closed")
+                raise JobsUnavailableError("The job store is closed.")
             try:
                 if not begin:
                     yield connection
@@ -78,7 +78,7 @@ class SqliteTable:
                     raise
                 connection.execute("COMMIT")
             except sqlite3.Error as error:
-                raise JobsUnavailableError(f"{self._path}: {error}") from error
+                raise JobsUnavailableError from error
 
     def read(self, keys: Sequence[str]) -> tuple[float, list[Stored]]:
         """Return the time and the records."""

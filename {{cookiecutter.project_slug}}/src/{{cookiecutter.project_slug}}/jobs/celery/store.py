@@ -72,7 +72,7 @@ class CeleryStore(CeleryBackend):
             self._deliveries = Deliveries(self._start)
             await asyncio.to_thread(self._begin, self._deliveries, queues, limit)
         if self._consumer is not None and self._consumer.ended.is_set():
-            raise JobsUnavailableError("Celery's worker has ended: its reason is in the log")
+            raise JobsUnavailableError("Celery's worker has ended.")
         return await self._deliveries.claim(limit, wait_s)
 
     def _begin(self, deliveries: Deliveries, queues: Sequence[str], concurrency: int) -> None:
@@ -157,7 +157,7 @@ class CeleryStore(CeleryBackend):
                 away = False
             except JobsUnavailableError as error:
                 if not away:
-                    log.warning("job_store_unavailable", doing="send", error=str(error))
+                    log.warning("job_store_unavailable", doing="send", error=repr(error.__cause__))
                 away = True
             except Exception:  # whatever it is, the thread has to go on
                 log.exception("job_keeper_failed")

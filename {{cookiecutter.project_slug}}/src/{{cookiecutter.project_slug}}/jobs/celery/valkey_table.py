@@ -113,15 +113,12 @@ class ValkeyTable:
         try:
             yield
         except (redis.RedisError, OSError) as error:
-            # Only the kind: the message can hold the address and the user.
-            raise JobsUnavailableError(
-                f"the ledger of jobs can't be reached: {type(error).__name__}"
-            ) from error
+            raise JobsUnavailableError from error
 
     @property
     def _client(self) -> Redis:
         if self._redis is None:
-            raise JobsUnavailableError("the ledger of jobs is closed")
+            raise JobsUnavailableError("The job store is closed.")
         return self._redis
 
     def _index(self, name: str) -> str:
