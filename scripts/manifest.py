@@ -35,7 +35,7 @@ def load(root: Path = ROOT) -> dict[str, Any]:
     manifest: dict[str, Any] = json.loads((root / "cookiecutter.json").read_text("utf-8"))
     names = set(questions(manifest))
     _check_features(manifest, names)
-    for section in ("_validators", "_reserved", "__prompts__"):
+    for section in ("_validators", "_reserved", "_asked_when", "__prompts__"):
         unknown = set(manifest[section]) - names
         if unknown:
             raise ManifestError(f"{section}: no such question: {', '.join(sorted(unknown))}")
@@ -44,6 +44,7 @@ def load(root: Path = ROOT) -> dict[str, Any]:
     _require("_validators", texts, manifest)
     _check_ownership(manifest["_ownership"])
     _check_migrations(manifest, names)
+    _check_conditions(manifest)
     known: set[str] = set()
     for name in [*questions(manifest), *computed(manifest)]:
         forward = {used for used in _names_used(manifest[name]) if used not in known}
@@ -62,6 +63,18 @@ def _check_features(manifest: dict[str, Any], names: set[str]) -> None:
                 raise ManifestError(f"_features: {question!r} of {feature!r} is no question")
             if value and value not in manifest[question]:
                 raise ManifestError(f"_features: {value!r} is no answer of {question!r}")
+
+
+def _check_conditions(manifest: dict[str, Any]) -> None:
+    for name, condition in manifest["_asked_when"].items():
+        if not isinstance(manifest.get(condition), bool):
+            raise ManifestError(f"_asked_when: {condition!r} of {name!r} is no yes/no question")
+        if not isinstance(manifest[name], list):
+            raise ManifestError(f"_asked_when: {name!r} is no choice")
+        for feature in manifest["_features"]:
+            used = [question for question, _ in terms(feature)]
+            if name in used and condition not in used:
+                raise ManifestError(f"_features: {feature!r} uses {name} without {condition}")
 
 
 def _check_ownership(ownership: dict[str, Any]) -> None:
@@ -232,12 +245,14 @@ def _question(name: str, manifest: dict[str, Any]) -> dict[str, Any]:
             if isinstance(prompt, dict)
             else {}
         )
-        return {
+        choice = {
             "help": prompt["__prompt__"] if isinstance(prompt, dict) else prompt,
             "type": "str",
             "choices": labels or default,
             "default": _carried(default[0], earlier),
         }
+        condition = manifest["_asked_when"].get(name)
+        return choice | ({"when": f"{{{{ {condition} }}}}"} if condition else {})
     entry = {
         "help": prompt,
         "type": "bool" if isinstance(default, bool) else "str",
@@ -313,9 +328,11 @@ def answers_template(manifest: dict[str, Any]) -> str:
     # validated text holds neither quotes nor backslashes, so plain quotes are safe.
     for key in ["_commit", "_src_path", *questions(manifest)]:
         plain = key in manifest["_validators"]
-        value = (
-            f'"{{{{ cookiecutter.{key} }}}}"' if plain else f"{{{{ cookiecutter.{key} | tojson }}}}"
-        )
+        condition = manifest["_asked_when"].get(key)
+        given = f"cookiecutter.{key}"
+        if condition:  # cookiecutter asks all the same; what is not asked has its default
+            given = f"({given} if cookiecutter.{condition} else {manifest[key][0]!r})"
+        value = f'"{{{{ {given} }}}}"' if plain else f"{{{{ {given} | tojson }}}}"
         lines.append(f"{key}: {value}")
     return "\n".join(lines) + "\n"
 

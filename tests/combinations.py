@@ -62,6 +62,14 @@ def everything(manifest: dict[str, Any], *, on: bool) -> Answers:
     return answers
 
 
+def is_possible(answers: Answers, manifest: dict[str, Any]) -> bool:
+    """Tell whether answers, or some of them, can be given: a question not asked has its default."""
+    return all(
+        answers.get(condition, True) or answers.get(name, manifest[name][0]) == manifest[name][0]
+        for name, condition in manifest["_asked_when"].items()
+    )
+
+
 def label(answers: Answers, manifest: dict[str, Any]) -> str:
     """Return the stable name of a combination: how it differs from the default."""
     usual = defaults(manifest)
@@ -85,7 +93,16 @@ def combinations(manifest: dict[str, Any]) -> dict[str, Answers]:
         if (answers := everything(manifest, on=on)) not in named.values():
             named[name] = answers
     single = [usual | {name: value} for name, choices in values.items() for value in choices[1:]]
-    pairs = [dict(zip(values, row, strict=True)) for row in AllPairs(list(values.values()))]
+    rows = [dict(zip(values, row, strict=True)) for row in AllPairs(list(values.values()))]
+    pairs = [row for row in rows if is_possible(row, manifest)]
+    # What the impossible rows held besides is put together again, as densely as it goes.
+    while missing := uncovered_pairs(manifest, [*named.values(), *single, *pairs]):
+        row: Answers = {}
+        for pair in sorted(missing, key=str):
+            more = row | dict(pair)
+            if is_possible(usual | more, manifest) and row.items() <= more.items():
+                row = more
+        pairs.append(usual | row)
     for answers in [*single, *pairs]:
         if answers not in named.values():
             named[label(answers, manifest)] = answers
@@ -95,11 +112,12 @@ def combinations(manifest: dict[str, Any]) -> dict[str, Answers]:
 def uncovered_pairs(
     manifest: dict[str, Any], chosen: list[Answers]
 ) -> set[tuple[tuple[str, Any], ...]]:
-    """Return the pairs of answers that no chosen combination holds."""
+    """Return the pairs of answers that no chosen combination holds, though they can be given."""
     every = [
         tuple(zip(names, picked, strict=True))
         for names in itertools.combinations(axes(manifest), 2)
         for picked in itertools.product(*(axes(manifest)[name] for name in names))
+        if is_possible(dict(zip(names, picked, strict=True)), manifest)
     ]
     return {pair for pair in every if not any(all(c[n] == v for n, v in pair) for c in chosen)}
 

@@ -7,6 +7,7 @@ everything, so that fifty of them take seconds.
 
 import asyncio
 import importlib
+import importlib.util
 import json
 import os
 import random
@@ -157,10 +158,17 @@ def consume(settings: Any, pipe: list[int], writer: int) -> None:
     asyncio.run(part("jobs.running").run_worker(settings, queues=[QUEUE]))
 
 
+def preload() -> None:
+    """Import what workers need before the forks, for all of them."""
+    part("jobs.running")
+    if importlib.util.find_spec(f"{PACKAGE}.jobs.celery"):
+        part("jobs.celery.consumer")
+
+
 def crashes(folder: str, count: str, kills: str, seed: str) -> dict[str, Any]:
     """Enqueue jobs, kill workers with jobs in flight, and let one finish; return what happened."""
     settings = part("settings").Settings()
-    part("jobs.running")  # imported before the forks, for all of them
+    preload()
     effects_file = Path(folder) / "effects.db"
     effects = Effects(effects_file)
     pipe = define_task(effects_file)

@@ -29,10 +29,17 @@ def test_all_on_switches_on_what_all_off_switches_off(manifest: dict[str, Any]) 
     assert on in combinations(manifest).values()
     assert off in combinations(manifest).values()
     for feature in manifest["_features"]:
-        for term in feature.split("+"):
-            name, _, value = term.partition("=")
-            assert str(off[name]) != (value or "True"), f"all-off has {feature}"
+        terms = [term.partition("=") for term in feature.split("+")]
+        has_all = all(str(off[name]) == (value or "True") for name, _, value in terms)
+        assert not has_all, f"all-off has {feature}"
+        for name, _, value in terms:
             assert value or on[name] is True, f"all-on lacks {feature}"
+
+
+def test_what_is_not_asked_is_never_combined(manifest: dict[str, Any]) -> None:
+    for answers in combinations(manifest).values():
+        for name, condition in manifest["_asked_when"].items():
+            assert answers[condition] or answers[name] == manifest[name][0]
 
 
 def test_a_new_question_enters_the_list(manifest: dict[str, Any]) -> None:

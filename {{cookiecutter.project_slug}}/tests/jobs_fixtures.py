@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 if TYPE_CHECKING:
+    from {{ cookiecutter.project_slug }}.core.config import JobsSettings
     from {{ cookiecutter.project_slug }}.jobs.client import JobClient
     from {{ cookiecutter.project_slug }}.jobs.consumer import Consumer
-    from {{ cookiecutter.project_slug }}.jobs.settings import JobsSettings
     from {{ cookiecutter.project_slug }}.jobs.store import JobStore
     from {{ cookiecutter.project_slug }}.settings import Settings
 
@@ -44,7 +44,7 @@ def configured_jobs(
 @pytest.fixture
 def jobs_settings(tmp_path: Path) -> JobsSettings:
     """Settings of a queue that only this test uses."""
-    from {{ cookiecutter.project_slug }}.jobs.settings import JobsSettings
+    from {{ cookiecutter.project_slug }}.core.config import JobsSettings
 
     given = {
         "url": os.environ.get("TEST_JOBS_URL") or None,

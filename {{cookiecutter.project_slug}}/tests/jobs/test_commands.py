@@ -17,6 +17,7 @@ from {{ cookiecutter.project_slug }}.jobs import TaskContext, task
 from {{ cookiecutter.project_slug }}.jobs.client import open_client
 from {{ cookiecutter.project_slug }}.jobs.identifiers import new_job_id
 from {{ cookiecutter.project_slug }}.jobs.records import (
+    Claim,
     JobState,
     NewJob,
     Outcome,
@@ -54,7 +55,11 @@ def enqueue(*states: JobState) -> list[str]:
         ]
         await client.enqueue_many(made)
         store = await client.backend()
-        claims = await store.claim(["default"], len(made), lease_s=60, wait_s=0, worker="test")
+        claims: list[Claim] = []
+        while left := len(made) - len(claims):  # an engine may hand them out one by one
+            claims += await store.claim(
+                ["default"], left, lease_s=60, wait_s=20, worker="test"
+            )
         wanted = {job.id: state for job, state in zip(made, states, strict=True)}
         outcomes = [
             Outcome(one.lease, wanted[one.lease.id], b"7", "ValueError: no", retain_s=600)

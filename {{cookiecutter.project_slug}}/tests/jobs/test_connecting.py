@@ -10,11 +10,11 @@ from {{ cookiecutter.project_slug }}.jobs.errors import (
     JobsUnavailableError,
 )
 from {{ cookiecutter.project_slug }}.jobs.records import NewJob
-from {{ cookiecutter.project_slug }}.jobs.settings import (
-    JobsSettings,
-)
 from {{ cookiecutter.project_slug }}.jobs.stores.connecting import (
     make_store,
+)
+from {{ cookiecutter.project_slug }}.jobs.stores.settings import (
+    ServerJobsSettings,
 )
 
 
@@ -29,19 +29,19 @@ from {{ cookiecutter.project_slug }}.jobs.stores.connecting import (
     ],
 )
 def test_url_selects_the_engine(url: str, store: str) -> None:
-    assert type(make_store(JobsSettings.model_validate({"url": url}))).__name__ == store
+    assert type(make_store(ServerJobsSettings.model_validate({"url": url}))).__name__ == store
 
 
 def test_url_of_no_engine_is_refused_without_repeating_its_password() -> None:
     with pytest.raises(ValidationError, match="write valkey://") as refused:
-        JobsSettings.model_validate({"url": "amqp://user:secret-1@localhost"})
+        ServerJobsSettings.model_validate({"url": "amqp://user:secret-1@localhost"})
     assert "secret-1" not in str(refused.value.errors()[0]["msg"])
 
 
 @pytest.mark.parametrize("url", ["valkey://localhost:6379/0", "nats://localhost"])
 @pytest.mark.anyio
 async def test_store_that_was_not_opened_says_so_at_once(url: str) -> None:
-    settings = JobsSettings.model_validate({"url": url, "server_wait_s": 0})
+    settings = ServerJobsSettings.model_validate({"url": url, "server_wait_s": 0})
     new = NewJob(id="1", task="count", queue="default", payload=b"[[],{}]")
     with pytest.raises(JobsUnavailableError, match="closed"):
         await make_store(settings).enqueue_many([new])

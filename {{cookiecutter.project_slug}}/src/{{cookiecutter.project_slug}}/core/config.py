@@ -20,8 +20,10 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-# jinja: if cookiecutter.include_background_jobs
-from ..jobs.settings import JobsSettings
+# jinja: if cookiecutter.include_background_jobs and cookiecutter.job_engine == "celery"
+from ..jobs.celery.settings import CeleryJobsSettings as JobsSettings
+# jinja: elif cookiecutter.include_background_jobs
+from ..jobs.stores.settings import ServerJobsSettings as JobsSettings
 # jinja: endif
 # jinja: if cookiecutter.include_audit_logging
 from .audit_settings import AuditSettings

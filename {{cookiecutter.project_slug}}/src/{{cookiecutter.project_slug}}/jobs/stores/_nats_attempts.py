@@ -21,7 +21,7 @@ from ._nats_records import Record, apply, copy_of, load
 from .promises import LOST
 
 if TYPE_CHECKING:
-    from ..settings import JobsSettings
+    from .settings import ServerJobsSettings
 
 _TRIES = 10
 _EARLY_MS = 1_000
@@ -59,7 +59,7 @@ class Attempts:
         connection: Connection,
         names: Names,
         enqueuing: Enqueuing,
-        settings: JobsSettings,
+        settings: ServerJobsSettings,
         now: Callable[[], int],
     ) -> None:
         self._connection = connection

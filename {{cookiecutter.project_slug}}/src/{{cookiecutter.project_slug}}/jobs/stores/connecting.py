@@ -15,6 +15,15 @@ _NATS = frozenset({"nats", "tls"})
 def make_store(settings: JobsSettings) -> JobStore:
     """Return the store that the settings name; nothing is opened yet."""
     # Engines are imported when they are used: a service that enqueues nothing needs none.
+    # jinja: if cookiecutter.job_engine == "celery"
+    from ..celery.connecting import make_celery_store  # noqa: PLC0415  # see above
+
+    return make_celery_store(settings)
+    # jinja: else
+    from .settings import ServerJobsSettings  # noqa: PLC0415  # Celery has other ones
+
+    if not isinstance(settings, ServerJobsSettings):
+        raise TypeError("pass the settings of the service, which are ServerJobsSettings")
     if settings.url is not None:
         scheme = settings.url.get_secret_value().partition("://")[0]
         if scheme in _NATS:
@@ -27,3 +36,4 @@ def make_store(settings: JobsSettings) -> JobStore:
     from .sqlite import SqliteJobStore  # noqa: PLC0415  # see above
 
     return SqliteJobStore(settings)
+    # jinja: endif

@@ -36,7 +36,7 @@ from ._nats_search import Search, moment
 from ._wake_up import WakeUp
 
 if TYPE_CHECKING:
-    from ..settings import JobsSettings
+    from .settings import ServerJobsSettings
 
 T = TypeVar("T")
 
@@ -50,17 +50,17 @@ class NatsStore:
 
     One stream holds everything: a record per job, which is replaced as a whole, and a message per job
     that can start, which the server delivers again when a worker does not say in time that it is in
-    progress. A server that is away is waited for, up to `JobsSettings.server_wait_s`, by whatever may
+    progress. A server that is away is waited for, up to `ServerJobsSettings.server_wait_s`, by whatever may
     be asked twice; a claim fails at once, since the worker asks again anyway.
 
     What the server keeps when its machine dies is its own configuration: `sync_interval: always`, or
-    several servers (`JobsSettings.replicas`).
+    several servers (`ServerJobsSettings.replicas`).
 
     Args:
         settings: The section `jobs`.
     """
 
-    def __init__(self, settings: JobsSettings) -> None:
+    def __init__(self, settings: ServerJobsSettings) -> None:
         self._settings = settings
         url = settings.url.get_secret_value() if settings.url else ""
         namespace = settings.namespace or (__package__ or "").partition(".")[0]

@@ -46,7 +46,7 @@ from ._wake_up import WakeUp
 from .promises import LOST, burst_of
 
 if TYPE_CHECKING:
-    from ..settings import JobsSettings
+    from .settings import ServerJobsSettings
 
 _BATCH = 512
 _MOST_CLAIMS = 1_000
@@ -57,7 +57,7 @@ class ValkeyStore:
     """Jobs on a Valkey (7.2 or later) or Redis (7 or later) server; see `JobStore`.
 
     Enqueuing and finishing are micro-batched: what comes while one exchange is under way shares the
-    next one. A server that is away is waited for, up to `JobsSettings.server_wait_s`, by whatever may
+    next one. A server that is away is waited for, up to `ServerJobsSettings.server_wait_s`, by whatever may
     be asked twice; a claim fails at once, since the worker asks again anyway.
 
     What the server keeps when it dies is its own configuration: with `appendonly yes` and
@@ -70,7 +70,7 @@ class ValkeyStore:
         ValueError: When it is made, for a URL that names no server.
     """
 
-    def __init__(self, settings: JobsSettings) -> None:
+    def __init__(self, settings: ServerJobsSettings) -> None:
         self._settings = settings
         url = settings.url.get_secret_value() if settings.url else ""
         namespace = settings.namespace or (__package__ or "").partition(".")[0]
