@@ -62,6 +62,19 @@ def everything(manifest: dict[str, Any], *, on: bool) -> Answers:
     return answers
 
 
+def possible(answers: Answers, manifest: dict[str, Any]) -> bool:
+    """Tell whether answers, or some of them, can be rendered: nothing lacks what it needs."""
+
+    def given(term: str) -> bool | None:
+        question, _, value = term.partition("=")
+        return None if question not in answers else str(answers[question]) == (value or "True")
+
+    return not any(
+        given(wanted) and given(needed) is False
+        for wanted, (needed, _) in manifest["_requires"].items()
+    )
+
+
 def label(answers: Answers, manifest: dict[str, Any]) -> str:
     """Return the stable name of a combination: how it differs from the default."""
     usual = defaults(manifest)
@@ -85,9 +98,13 @@ def combinations(manifest: dict[str, Any]) -> dict[str, Answers]:
         if (answers := everything(manifest, on=on)) not in named.values():
             named[name] = answers
     single = [usual | {name: value} for name, choices in values.items() for value in choices[1:]]
-    pairs = [dict(zip(values, row, strict=True)) for row in AllPairs(list(values.values()))]
+    rows = AllPairs(
+        list(values.values()),
+        filter_func=lambda row: possible(dict(zip(values, row, strict=False)), manifest),
+    )
+    pairs = [dict(zip(values, row, strict=True)) for row in rows]
     for answers in [*single, *pairs]:
-        if answers not in named.values():
+        if answers not in named.values() and possible(answers, manifest):
             named[label(answers, manifest)] = answers
     return named
 
@@ -101,7 +118,12 @@ def uncovered_pairs(
         for names in itertools.combinations(axes(manifest), 2)
         for picked in itertools.product(*(axes(manifest)[name] for name in names))
     ]
-    return {pair for pair in every if not any(all(c[n] == v for n, v in pair) for c in chosen)}
+    return {
+        pair
+        for pair in every
+        if possible(dict(pair), manifest)
+        and not any(all(c[n] == v for n, v in pair) for c in chosen)
+    }
 
 
 def head_commit(root: Path = ROOT) -> str:
