@@ -20,6 +20,9 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+# jinja: if cookiecutter.include_background_jobs
+from ..jobs.settings import JobsSettings
+# jinja: endif
 # jinja: if cookiecutter.include_audit_logging
 from .audit_settings import AuditSettings
 # jinja: endif
@@ -255,6 +258,9 @@ class PlatformSettings(BaseSettings):
     rate_limit: RateLimitSettings = RateLimitSettings.model_construct()
     sentry: SentrySettings = SentrySettings.model_construct()
     http_client: HttpClientSettings = HttpClientSettings.model_construct()
+    # jinja: if cookiecutter.include_background_jobs
+    jobs: JobsSettings = JobsSettings.model_construct()
+    # jinja: endif
     # jinja: if cookiecutter.include_database
     database: DatabaseSettings = DatabaseSettings.model_construct()
     # jinja: endif
@@ -368,6 +374,10 @@ class PlatformSettings(BaseSettings):
             "Unset it; raise RATE_LIMIT__REQUESTS_PER_MINUTE instead.",
         )
 
+        # jinja: if cookiecutter.include_background_jobs
+        yield from self.jobs.insecure()
+
+        # jinja: endif
         # jinja: if cookiecutter.include_database
         yield from self.database.insecure()
 
