@@ -25,6 +25,15 @@ def problems(context: dict[str, Any]) -> Iterator[str]:
             yield f"{name} is {json.dumps(value, ensure_ascii=False)}: {message}."
         elif value in reserved:
             yield f"{name} is {json.dumps(value)}: it {clash.replace('{value}', value)}."
+    for wanted, (needed, message) in context["_requires"].items():
+        if is_answered(wanted, context) and not is_answered(needed, context):
+            yield f"{wanted}: {message}."
+
+
+def is_answered(term: str, context: dict[str, Any]) -> bool:
+    """Tell whether an answer was given: `question` for a yes, or `question=value`."""
+    question, _, value = term.partition("=")
+    return str(context[question]) == (value or "True")
 
 
 def refuse(lines: list[str]) -> NoReturn:

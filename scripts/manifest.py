@@ -35,6 +35,7 @@ def load(root: Path = ROOT) -> dict[str, Any]:
     manifest: dict[str, Any] = json.loads((root / "cookiecutter.json").read_text("utf-8"))
     names = set(questions(manifest))
     _check_features(manifest, names)
+    _check_requires(manifest)
     for section in ("_validators", "_reserved", "_asked_when", "__prompts__"):
         unknown = set(manifest[section]) - names
         if unknown:
@@ -75,6 +76,17 @@ def _check_conditions(manifest: dict[str, Any]) -> None:
             used = [question for question, _ in terms(feature)]
             if name in used and condition not in used:
                 raise ManifestError(f"_features: {feature!r} uses {name} without {condition}")
+
+
+def _check_requires(manifest: dict[str, Any]) -> None:
+    order = list(questions(manifest))
+    for wanted, (needed, _) in manifest["_requires"].items():
+        for term in (wanted, needed):
+            ((question, value),) = terms(term)
+            if question not in order or (value and value not in manifest[question]):
+                raise ManifestError(f"_requires: {term!r} is no answer of a question")
+        if order.index(terms(needed)[0][0]) > order.index(terms(wanted)[0][0]):
+            raise ManifestError(f"_requires: {needed} must be asked before {wanted}")
 
 
 def _check_ownership(ownership: dict[str, Any]) -> None:
@@ -223,9 +235,25 @@ def _exclude_owned(path: str, manifest: dict[str, Any]) -> str:
     return f"{{% if {condition} %}}/{path}{{% endif %}}"
 
 
+def _condition(term: str) -> str:
+    """Return the Jinja test for an answer, among copier's own names."""
+    ((question, value),) = terms(term)
+    return f"{question} == '{value}'" if value else question
+
+
+def _required(name: str, manifest: dict[str, Any]) -> str | None:
+    """Return the validator that refuses an answer without what it needs."""
+    rules = [
+        f"{{% if ({_condition(wanted)}) and not ({_condition(needed)}) %}}{message}{{% endif %}}"
+        for wanted, (needed, message) in manifest["_requires"].items()
+        if terms(wanted)[0][0] == name
+    ]
+    return "".join(rules) or None
+
+
 def _validator(name: str, manifest: dict[str, Any]) -> str | None:
     if name not in manifest["_validators"]:
-        return None
+        return _required(name, manifest)
     pattern, message = manifest["_validators"][name]
     anchored = json.dumps(rf"\A(?:{pattern})\Z", ensure_ascii=True)
     text = f"{{% if not ({name} | regex_search({anchored})) %}}{message}"
@@ -252,14 +280,19 @@ def _question(name: str, manifest: dict[str, Any]) -> dict[str, Any]:
             "default": _carried(default[0], earlier),
         }
         condition = manifest["_asked_when"].get(name)
-        return choice | ({"when": f"{{{{ {condition} }}}}"} if condition else {})
+        asked = {"when": f"{{{{ {condition} }}}}"} if condition else {}
+        return choice | asked | _with_validator(name, manifest)
     entry = {
         "help": prompt,
         "type": "bool" if isinstance(default, bool) else "str",
         "default": _carried(_bare(default), earlier),
     }
+    return entry | _with_validator(name, manifest)
+
+
+def _with_validator(name: str, manifest: dict[str, Any]) -> dict[str, str]:
     validator = _validator(name, manifest)
-    return entry | ({"validator": validator} if validator else {})
+    return {"validator": validator} if validator else {}
 
 
 def _carried(default: Any, earlier: list[str]) -> Any:

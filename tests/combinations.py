@@ -63,7 +63,20 @@ def everything(manifest: dict[str, Any], *, on: bool) -> Answers:
 
 
 def is_possible(answers: Answers, manifest: dict[str, Any]) -> bool:
-    """Tell whether answers, or some of them, can be given: a question not asked has its default."""
+    """Tell whether answers, or some of them, can be given and rendered.
+
+    A question that is not asked has its default, and nothing lacks what it needs.
+    """
+
+    def given(term: str) -> bool | None:
+        question, _, value = term.partition("=")
+        return None if question not in answers else str(answers[question]) == (value or "True")
+
+    if any(
+        given(wanted) and given(needed) is False
+        for wanted, (needed, _) in manifest["_requires"].items()
+    ):
+        return False
     return all(
         answers.get(condition, True) or answers.get(name, manifest[name][0]) == manifest[name][0]
         for name, condition in manifest["_asked_when"].items()
@@ -93,8 +106,11 @@ def combinations(manifest: dict[str, Any]) -> dict[str, Answers]:
         if (answers := everything(manifest, on=on)) not in named.values():
             named[name] = answers
     single = [usual | {name: value} for name, choices in values.items() for value in choices[1:]]
-    rows = [dict(zip(values, row, strict=True)) for row in AllPairs(list(values.values()))]
-    pairs = [row for row in rows if is_possible(row, manifest)]
+    rows = AllPairs(
+        list(values.values()),
+        filter_func=lambda row: is_possible(dict(zip(values, row, strict=False)), manifest),
+    )
+    pairs: list[Answers] = [dict(zip(values, row, strict=True)) for row in rows]
     # What the impossible rows held besides is put together again, as densely as it goes.
     while missing := uncovered_pairs(manifest, [*named.values(), *single, *pairs]):
         row: Answers = {}
@@ -104,7 +120,7 @@ def combinations(manifest: dict[str, Any]) -> dict[str, Answers]:
                 row = more
         pairs.append(usual | row)
     for answers in [*single, *pairs]:
-        if answers not in named.values():
+        if answers not in named.values() and is_possible(answers, manifest):
             named[label(answers, manifest)] = answers
     return named
 

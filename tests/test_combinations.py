@@ -52,6 +52,16 @@ def test_a_new_question_enters_the_list(manifest: dict[str, Any]) -> None:
     assert named["all-off"]["include_submarine"] is False
 
 
+def test_answers_that_lack_what_they_need_are_never_rendered(manifest: dict[str, Any]) -> None:
+    more = copy.deepcopy(manifest) | {"include_hull": True, "include_submarine": False}
+    more["_requires"]["include_submarine"] = ["include_hull", "it floats in one"]
+    chosen = list(combinations(more).values())
+    assert not [c for c in chosen if c["include_submarine"] and not c["include_hull"]]
+    assert uncovered_pairs(more, chosen) == set()
+    assert any(c["include_submarine"] for c in chosen)
+    assert any(not c["include_hull"] for c in chosen)
+
+
 def test_names_are_unique_and_survive_a_new_question(manifest: dict[str, Any]) -> None:
     named = combinations(manifest)
     assert len({tuple(answers.items()) for answers in named.values()}) == len(named)

@@ -122,6 +122,14 @@ def text_without_validator(m: dict[str, Any]) -> None:
     del m["_validators"]["author_name"]
 
 
+def requirement_of_nothing(m: dict[str, Any]) -> None:
+    m["_requires"]["include_submarine"] = ["include_docs", "it has a manual"]
+
+
+def requirement_that_is_asked_later(m: dict[str, Any]) -> None:
+    m["_requires"]["include_docker"] = ["include_docs", "it has a manual"]
+
+
 def path_in_two_classes(m: dict[str, Any]) -> None:
     m["_ownership"]["merged"].append(m["_ownership"]["owned"][0])
 
@@ -146,6 +154,8 @@ def first_render_of_no_owned_path(m: dict[str, Any]) -> None:
         (prompt_of_nothing, "hull"),
         (question_without_prompt, "include_submarine"),
         (text_without_validator, "author_name"),
+        (requirement_of_nothing, "include_submarine"),
+        (requirement_that_is_asked_later, "include_docs must be asked before include_docker"),
         (path_in_two_classes, "README.md"),
         (release_of_no_owned_path, "nowhere.py"),
         (first_render_of_no_owned_path, "elsewhere.py"),

@@ -19,6 +19,10 @@ from ..mail import (
     SentEmail,
 )
 from ..mail.composition import open_admins, open_mail
+# jinja: if cookiecutter.include_scheduled_tasks
+from ..monitoring.jobs import Scheduling, open_scheduling, open_service
+from ..monitoring.service import MonitoringService
+# jinja: endif
 from ..uploads import PermanentUploadError, ProcessedUpload, UploadProcessor
 from .alerts import DeadLetterAlerts
 from .context import TaskContext, provide
@@ -150,4 +154,8 @@ async def _open_uploads(settings: PlatformSettings) -> AsyncGenerator[UploadProc
 
 provide(EmailService, open_mail)
 provide(AdminNotifier, open_admins)
+# jinja: if cookiecutter.include_scheduled_tasks
+provide(MonitoringService, open_service)
+provide(Scheduling, open_scheduling)
+# jinja: endif
 provide(UploadProcessor, _open_uploads)
