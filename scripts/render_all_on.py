@@ -11,26 +11,32 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def render(destination: Path) -> Path:
-    """Render with every yes/no question answered yes, and return the project's folder."""
+def render(destination: Path) -> list[Path]:
+    """Render with every yes/no question answered yes, once for each choice that a feature names."""
     from cookiecutter.main import cookiecutter  # noqa: PLC0415  # not needed to read requirements
 
     manifest = json.loads((ROOT / "cookiecutter.json").read_text("utf-8"))
-    answers = {k: True for k, v in manifest.items() if isinstance(v, bool)}
+    everything = {k: True for k, v in manifest.items() if isinstance(v, bool)}
+    named = {
+        term for feature in manifest["_features"] for term in feature.split("+") if "=" in term
+    }
     tempfile.tempdir = str(destination)  # cookiecutter leaves the hooks it ran behind
     settings = destination / "cookiecutter.yml"
     settings.write_text(
         f"cookiecutters_dir: {destination / 'templates'}\nreplay_dir: {destination / 'replay'}\n"
     )
-    return Path(
-        cookiecutter(
-            str(ROOT),
-            no_input=True,
-            extra_context=answers,
-            output_dir=str(destination / "all_on"),
-            config_file=str(settings),
+    return [
+        Path(
+            cookiecutter(
+                str(ROOT),
+                no_input=True,
+                extra_context=everything | dict([choice.split("=")]),
+                output_dir=str(destination / "all_on" / choice),
+                config_file=str(settings),
+            )
         )
-    )
+        for choice in sorted(named)
+    ]
 
 
 def requirements(project: Path) -> list[str]:
@@ -44,6 +50,7 @@ def requirements(project: Path) -> list[str]:
 
 if __name__ == "__main__":
     if sys.argv[1] == "--requirements":
-        print("\n".join(requirements(next(Path(sys.argv[2], "all_on").iterdir()))))
+        projects = Path(sys.argv[2], "all_on").glob("*/*")
+        print("\n".join(sorted({one for project in projects for one in requirements(project)})))
     else:
         render(Path(sys.argv[1]))

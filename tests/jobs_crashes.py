@@ -262,7 +262,7 @@ def enqueue_blocking(settings: Any) -> None:
 def two_workers(seconds: float) -> tuple[Any, list[Child]]:
     """Return the settings and two workers that compete for one blocking job."""
     settings = part("settings").Settings()
-    part("jobs.running")
+    preload()
     pipe = define_blocking(seconds)
     Child(lambda _writer: enqueue_blocking(settings)).wait()
     return settings, [Child(lambda writer: consume(settings, pipe, writer)) for _ in range(2)]

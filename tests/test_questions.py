@@ -238,6 +238,21 @@ def probe_include_scheduled_tasks(project: Path, value: bool) -> None:  # an ans
     shows(["ok"], [task["status"] for task in kept["tasks"]])
 
 
+def probe_job_engine(project: Path, value: str) -> None:
+    slug = slug_of(project)
+    installed = {
+        re.split(r"[<>=\\[]", one)[0] for one in pyproject(project)["project"]["dependencies"]
+    }
+    shows({value}, installed & {"celery", "taskiq"})
+    script = f"""
+from {slug}.core.config import JobsSettings
+from {slug}.jobs.stores.connecting import make_store
+print(type(make_store(JobsSettings.model_construct())).__name__)
+"""
+    store = {"celery": "CeleryStore", "taskiq": "SqliteJobStore"}[value]
+    shows(store, run_in(project, "python", "-c", script).stdout.strip())
+
+
 PROBES: dict[str, Callable[[Path, Any], None]] = {
     name.removeprefix("probe_"): value
     for name, value in list(globals().items())

@@ -23,7 +23,7 @@ MESSAGE_HEADER = "job_message"
 
 CONNECT_S = 4.0
 HEARTBEAT_S = 20
-"""RabbitMQ takes a worker for gone that was silent for twice as long."""
+"""How long a connection may be silent before RabbitMQ begins to doubt it."""
 
 Kind = Literal["amqp", "redis", "memory"]
 
