@@ -63,13 +63,14 @@ class Clamd:
         file = self._folder / "clamd.conf"
         file.write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
         assert PROGRAM
-        return subprocess.Popen(
-            [PROGRAM, "-c", str(file)],
-            cwd=self._folder,
-            stdin=subprocess.DEVNULL,
-            stdout=(self._folder / "output").open("wb"),
-            stderr=subprocess.STDOUT,
-        )
+        with (self._folder / "output").open("wb") as output:
+            return subprocess.Popen(
+                [PROGRAM, "-c", str(file)],
+                cwd=self._folder,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
 
     def _wait(self) -> None:
         deadline = time.monotonic() + START_S
