@@ -210,6 +210,22 @@ def test_bent_and_deleted_managed_files_come_back_at_the_same_release(make_tiny:
     assert f"{git(project, 'hash-object', APP)} {APP}" in seen.split("\0")
 
 
+def test_without_copiers_own_renders_the_outcome_is_the_same(
+    make_tiny: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a hook may not be executed, or with a copier that names its folders otherwise."""
+    monkeypatch.setattr("updating.engine.CAPTURE", "#!/bin/sh\n")
+    project = make_tiny()
+    append(project / APP)
+    (project / "tests/test_core.py").unlink()
+    (project / f"{PACKAGE}/orders/service.py").unlink()
+    commit_all(project, "bent")
+    outcome = scripts_update(project, to="v1.1.0")
+    assert (list(outcome.bent), outcome.deleted) == ([APP], ["tests/test_core.py"])
+    assert not (project / f"{PACKAGE}/orders/service.py").exists()
+    assert "APP_3 = 33" in (project / APP).read_text()
+
+
 def test_merged_and_owned_files_that_were_deleted_stay_deleted(make_tiny: Make) -> None:
     project = make_tiny()
     gone = ["site.yml", "CHANGELOG.md", f"{PACKAGE}/orders/service.py", f"{PACKAGE}/commands.py"]

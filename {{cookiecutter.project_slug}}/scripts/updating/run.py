@@ -190,6 +190,8 @@ class Update:
                 outcome.bent[path] = edits(path, before, mine)
                 if mine != before:
                     self._keep(path, outcome)
+            elif (self.old / path).is_file():
+                outcome.deleted.append(path)  # only a render of our own still has it
             self._write(source, target)
         deleted = [
             path
