@@ -38,6 +38,7 @@ MODULES = (
     "render",
     "update",
     "audit",
+    "fleet",
 )
 LIBRARIES = ("fastapi", "starlette", "uvicorn", "pydantic", "structlog", "httpx2", "redis")
 FLAGS = (
