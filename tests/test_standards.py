@@ -38,19 +38,17 @@ def test_standards_are_checked_with_the_tool_that_the_platform_names(
     project_copy: Path, run_in: RunIn, uvx: str
 ) -> None:
     commit_all(project_copy, "generated")
-    names = {"SLIPWAY_FLEET": "slipway-fleet==0.1.0", "SLIPWAY_INDEX": "https://i.example.com/s"}
-    passed = run_in(project_copy, "scripts/standards", PATH=uvx, **names)
-    assert "uvx --index https://i.example.com/s --from slipway-fleet==0.1.0 fleet" in passed.stderr
+    tool = "slipway-fleet==0.1.0"
+    index = "https://index.example.com/simple"
+    passed = run_in(
+        project_copy, "scripts/standards", PATH=uvx, SLIPWAY_FLEET=tool, SLIPWAY_INDEX=index
+    )
+    assert f"uvx --index {index} --from {tool} fleet check" in passed.stderr
     ignored = project_copy / ".gitignore"
     ignored.write_text(ignored.read_text().replace("*.pem\n", ""))
+    command = ("scripts/standards", "--format", "github")
     refused = run_in(
-        project_copy,
-        "scripts/standards",
-        "--format",
-        "github",
-        check=False,
-        PATH=uvx,
-        **(names | {"SLIPWAY_INDEX": ""}),
+        project_copy, *command, check=False, PATH=uvx, SLIPWAY_FLEET=tool, SLIPWAY_INDEX=""
     )
     assert refused.returncode == 1
     assert refused.stdout.startswith("::error file=.gitignore,title=SCR05::")
