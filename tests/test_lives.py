@@ -40,7 +40,7 @@ def born(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Born:
     base = tmp_path_factory.mktemp("lives")
     render = Renderer(tiny, base)
     (base / "clones").mkdir()
-    clone_each_release_once(base / "clones")
+    clone_each_release_once(tiny, base / "clones")
     fresh = FreshRenders(render, tiny)
     known: dict[tuple[Any, ...], Path] = {}
 

@@ -62,7 +62,7 @@ def renders(history: Path, tmp_path_factory: pytest.TempPathFactory) -> Renderer
     """Return what renders that history, cloning each release once."""
     base = tmp_path_factory.mktemp("renders")
     (base / "clones").mkdir()
-    clone_each_release_once(base / "clones")
+    clone_each_release_once(history, base / "clones")
     return Renderer(history, base)
 
 
