@@ -36,6 +36,7 @@ MODULES = (
     "startup",
     "render",
     "audit",
+    "fleet",
 )
 LIBRARIES = ("fastapi", "starlette", "uvicorn", "pydantic", "structlog", "httpx2", "redis")
 FLAGS = (

@@ -24,6 +24,28 @@ def with_answers(files: Files, change: Callable[[bytes], bytes]) -> Files:
     return files | {".copier-answers.yml": (mode, change(data))}
 
 
+def broken_clones(fleet: Fleet) -> dict[str, str]:
+    """Add clones that git cannot read, and return the word each reason has to hold."""
+    (fleet.projects / "no-clone").mkdir()
+    (fleet.projects / "no-clone/HEAD").write_text("x\n")
+    loop = fleet.projects / "endless-link"
+    loop.mkdir()
+    (loop / ".git").symlink_to(".git")
+    damaged = fleet.add("damaged", shared=False)
+    shutil.rmtree(damaged / "objects" / branches(damaged)["main"][:2])
+    Store.create(fleet.projects / "empty.git")
+    pipe = fleet.add("head-is-a-pipe")
+    (pipe / "refs/heads/main").unlink()
+    os.mkfifo(pipe / "refs/heads/main")
+    return {
+        "no-clone": "not a git repository",
+        "endless-link": "not a git repository",
+        "damaged": "cannot be read",
+        "empty": "names no commit",
+        "head-is-a-pipe": "names no commit",
+    }
+
+
 def broken(fleet: Fleet) -> dict[str, str]:
     """Add one project for each way of being broken, and return the word its reason has to hold."""
     files = fleet.rendered()
@@ -61,25 +83,7 @@ def broken(fleet: Fleet) -> dict[str, str]:
     }
     for name, (some, _) in made.items():
         fleet.add(name, some)
-    reasons = {name: reason for name, (_, reason) in made.items()}
-    (fleet.projects / "no-clone").mkdir()
-    (fleet.projects / "no-clone/HEAD").write_text("x\n")
-    loop = fleet.projects / "endless-link"
-    loop.mkdir()
-    (loop / ".git").symlink_to(".git")
-    damaged = fleet.add("damaged", shared=False)
-    shutil.rmtree(damaged / "objects" / branches(damaged)["main"][:2])
-    Store.create(fleet.projects / "empty.git")
-    pipe = fleet.add("head-is-a-pipe")
-    (pipe / "refs/heads/main").unlink()
-    os.mkfifo(pipe / "refs/heads/main")
-    return reasons | {
-        "no-clone": "not a git repository",
-        "endless-link": "not a git repository",
-        "damaged": "cannot be read",
-        "empty": "names no commit",
-        "head-is-a-pipe": "names no commit",
-    }
+    return {name: reason for name, (_, reason) in made.items()} | broken_clones(fleet)
 
 
 def test_each_broken_project_is_named_with_its_reason_and_the_others_are_checked(
@@ -131,15 +135,7 @@ def test_odd_contents_are_read_and_not_followed(fleet: Fleet) -> None:
             snapshot.read("large.bin")
 
 
-def trapped(fleet: Fleet, canary: Path) -> Path:
-    """Make a working clone in which every setting that can name a program names one."""
-    bare = fleet.add("bare")
-    path = fleet.projects / "trapped"
-    git(fleet.root, "clone", "-q", str(bare), str(path))
-    script = fleet.root / "trap.sh"
-    script.write_text(f'#!/bin/sh\necho "$0 $*" >> "{canary}"\ncat\n')
-    script.chmod(0o755)
-    settings = """
+SETTINGS = """
 [core]
     fsmonitor = TRAP
     hooksPath = HOOKS
@@ -183,6 +179,18 @@ def trapped(fleet: Fleet, canary: Path) -> Path:
     ls-tree = !TRAP
     cat-file = !TRAP
 """
+"""Every setting that names a program, or switches one on."""
+
+
+def trapped(fleet: Fleet, canary: Path) -> Path:
+    """Make a working clone in which every setting that can name a program names one."""
+    bare = fleet.add("bare")
+    path = fleet.projects / "trapped"
+    git(fleet.root, "clone", "-q", str(bare), str(path))
+    script = fleet.root / "trap.sh"
+    script.write_text(f'#!/bin/sh\necho "$0 $*" >> "{canary}"\ncat\n')
+    script.chmod(0o755)
+    settings = SETTINGS
     hooks, attributes, more = (fleet.root / name for name in ("hooks", "attributes", "more"))
     hooks.mkdir()
     attributes.write_text("* filter=trap diff=trap merge=trap\n")
@@ -209,13 +217,10 @@ HOOKS = (
 )
 
 
-def test_nothing_of_a_project_full_of_traps_is_executed(
-    fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    canary = tmp_path / "canary"
-    path = trapped(fleet, canary)
+def trap_files(canary: Path, tmp_path: Path) -> Files:
+    """Return files that would write to the canary if anything ran, imported or rendered them."""
     code = f'open("{canary}", "a").write("python\\n")\n'.encode()
-    traps: Files = {
+    return {
         "sitecustomize.py": ("100644", code),
         "usercustomize.py": ("100644", code),
         "conftest.py": ("100644", code),
@@ -233,6 +238,14 @@ def test_nothing_of_a_project_full_of_traps_is_executed(
         "cookiecutter.json": ("100644", b'{"_extensions": ["evil"]}'),
         "AGENTS.md": ("100644", b"{% for c in ().__class__.__mro__ %}{% endfor %}"),
     }
+
+
+def test_nothing_of_a_project_full_of_traps_is_executed(
+    fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    canary = tmp_path / "canary"
+    path = trapped(fleet, canary)
+    traps = trap_files(canary, tmp_path)
     files = fleet.rendered() | traps
     commit(fleet.projects / "bare.git", files)
     for name, (_, data) in traps.items():

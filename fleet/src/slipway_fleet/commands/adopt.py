@@ -65,18 +65,15 @@ def adopt(
     if output is not None:
         _write(output, found)
     if json:
-        print_json(
-            {
-                "projects": [
-                    {"project": c.project.id, "problem": c.problem}
-                    | (c.result.as_json() if c.result else {})
-                    for c in found
-                ]
-            }
-        )
+        print_json({"projects": [_as_json(c) for c in found]})
     else:
         _show(found)
     raise typer.Exit(Exit.UNCHECKED if any(c.problem for c in found) else Exit.CLEAN)
+
+
+def _as_json(checked: Checked[Adoption]) -> dict[str, object]:
+    found = checked.result.as_json() if checked.result else {}
+    return {"project": checked.project.id, "problem": checked.problem} | found
 
 
 def _write(folder: Path, found: list[Checked[Adoption]]) -> None:

@@ -40,11 +40,11 @@ def doctor(
     ] = False,
 ) -> None:
     """Check this machine, fleet.toml and each source."""
-    from ..doctor import examine  # noqa: PLC0415  # imports git, pydantic and HTTP
-
     if example:
         typer.echo(EXAMPLE, nl=False)
         return
+    from ..doctor import examine  # noqa: PLC0415  # imports pydantic, which --example needs not
+
     checks = examine(Path(config))
     if json:
         print_json({"checks": [check.as_json() for check in checks]})

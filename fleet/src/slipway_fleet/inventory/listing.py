@@ -69,21 +69,21 @@ def take(workspace: Workspace, *, refreshed: bool = False, only: tuple[str, ...]
 
 
 def _fetch(inventory: Inventory, workspace: Workspace, *, refreshed: bool) -> None:
-    wanted = [
-        p
-        for p in inventory.projects
-        if is_ours(p, workspace.cache) and (refreshed or not is_fetched(p))
-    ]
+    wanted: dict[Path, list[Project]] = {}  # two projects may be one repository
+    for project in inventory.projects:
+        if is_ours(project, workspace.cache) and (refreshed or not is_fetched(project)):
+            wanted.setdefault(project.path, []).append(project)
 
-    def one(project: Project) -> tuple[str, str]:
+    def one(projects: list[Project]) -> dict[str, str]:
         try:
-            refresh(project, workspace.cache)
+            refresh(projects[0], workspace.cache)
         except ProjectError as error:
-            return project.id, str(error)
-        return project.id, ""
+            return {project.id: str(error) for project in projects}
+        return {}
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        inventory.problems |= {name: text for name, text in pool.map(one, wanted) if text}
+        for problems in pool.map(one, wanted.values()):
+            inventory.problems |= problems
 
 
 def _check_ids(projects: list[Project]) -> None:
