@@ -14,7 +14,7 @@ from .check import DateOption, day, load_config
 
 if TYPE_CHECKING:
     from ..config import FleetConfig
-    from ..rules.waivers import Waiver, Waivers
+    from ..rules.waivers import Problem, Waiver, Waivers
 
 FolderOption = Annotated[
     Path | None, typer.Option("--folder", help="A project's work tree: use its own file.")
@@ -44,7 +44,7 @@ def add(
     today: DateOption = "",
 ) -> None:
     """Add one to the organisation's file, or to a project's own."""
-    from ..rules.waivers import Waiver, waiver_text  # noqa: PLC0415  # imports what others need not
+    from ..rules.waivers import Waiver  # noqa: PLC0415  # imports what others need not
 
     settings, start = load_config(config), day(today)
     present, file = _file(settings, folder)
@@ -63,11 +63,13 @@ def add(
         ticket=ticket,
         local=folder is not None,
     )
-    refused = [
-        p.message
-        for p in _judged(settings, [*present, made], start).problems
-        if p.waiver == made.key
-    ]
+    _write(file, made, _judged(settings, [*present, made], start).problems)
+
+
+def _write(file: Path, made: Waiver, problems: list[Problem]) -> None:
+    from ..rules.waivers import waiver_text  # noqa: PLC0415  # as above
+
+    refused = [problem.message for problem in problems if problem.waiver == made.key]
     if refused:
         raise ConfigError(f"not added: {'; '.join(refused)}")
     before = file.read_text("utf-8") if file.exists() else ""

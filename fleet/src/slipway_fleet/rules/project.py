@@ -175,11 +175,18 @@ class Project:
         key: object,
         path: str,
         looker: Callable[[Module], Iterable[tuple[int, str]]],
+        hints: tuple[str, ...] = (),
     ) -> tuple[tuple[int, str], ...]:
         """Return what `looker` sees in a module, as (line, message), once per content.
 
-        `key` names the looker with all that decides what it sees but the content and the path.
+        `key` names the looker with all that decides what it sees but the content and the path. A
+        text that holds none of the `hints` is not parsed: there is nothing to see in it. Tests name
+        the package, so they differ in every project, and most are passed over this way.
         """
-        return self.parsed(
-            ("look", key), path, lambda name, _text: tuple(looker(self.module(name)))
-        )
+
+        def see(name: str, text: str) -> tuple[tuple[int, str], ...]:
+            if hints and not any(hint in text for hint in hints):
+                return ()
+            return tuple(looker(self.module(name)))
+
+        return self.parsed(("look", key), path, see)

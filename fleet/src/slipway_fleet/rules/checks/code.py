@@ -86,7 +86,8 @@ def python_calls(options: Options) -> Check:
 
     def check(project: Project) -> Iterator[Sighting]:
         for path in project.glob(paths, spared):
-            for line, message in project.look(("calls", patterns), path, look):
+            hints = () if any_ending else tuple(sorted(endings))
+            for line, message in project.look(("calls", patterns), path, look, hints):
                 yield Sighting(message, path, line)
 
     return check
@@ -108,7 +109,8 @@ def python_imports(options: Options) -> Check:
 
     def check(project: Project) -> Iterator[Sighting]:
         for path in project.glob(paths, spared):
-            for line, message in project.look(("imports", forbidden), path, look):
+            hints = tuple(name.rpartition(".")[2] for name, _ in forbidden)
+            for line, message in project.look(("imports", forbidden), path, look, hints):
                 yield Sighting(message, path, line)
 
     return check

@@ -136,6 +136,11 @@ def _run(folder: str, service: str) -> dict[str, object]:
         raise CannotReadError(LOCK, "was not audited: uv is not on PATH") from error
     except subprocess.TimeoutExpired as error:
         raise CannotReadError(LOCK, f"was not audited within {TIMEOUT_S} s") from error
+    return _read(done)
+
+
+def _read(done: subprocess.CompletedProcess[str]) -> dict[str, object]:
+    """Return the report of a uv that has ended; raises `CannotReadError` when it wrote none."""
     try:
         report = json.loads(done.stdout) if done.returncode in {0, 1} else None
     except ValueError:

@@ -25,10 +25,12 @@ class ModuleCheck:
     Attributes:
         paths: Where it looks by default.
         spared: What it passes over by default.
+        hints: Texts without any of which a module can not be wrong.
     """
 
     paths: ClassVar[tuple[str, ...]] = (OWN,)
     spared: ClassVar[tuple[str, ...]] = ()
+    hints: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, options: Options) -> None:
         """Take where to look from the rule file."""
@@ -38,7 +40,9 @@ class ModuleCheck:
     def __call__(self, project: Project) -> Iterator[Sighting]:
         """Yield what `look` sees in each module."""
         for path in project.glob(self._paths, self._spared):
-            for line, message in project.look((type(self), self._key()), path, self.look):
+            for line, message in project.look(
+                (type(self), self._key()), path, self.look, self.hints
+            ):
                 yield Sighting(message, path, line)
 
     def _key(self) -> object:

@@ -17,6 +17,7 @@ class SkippedTests(ModuleCheck):
     """A test that is always skipped proves nothing; one with a reason is at least a decision."""
 
     paths: ClassVar[tuple[str, ...]] = ("tests/**/*.py",)
+    hints: ClassVar[tuple[str, ...]] = ("skip", "xfail")
 
     def look(self, module: Module) -> Iterator[tuple[int, str]]:
         """Yield skips without a reason, and expected failures that do not fail when they pass."""
