@@ -123,7 +123,10 @@ def test_on_valkey_the_job_of_a_dead_worker_starts_again_when_its_lease_has_ende
     raise AssertionError(f"seconds from the kill to the next start: {taken}")
 
 
-def test_tasks_can_rely_on_the_same_as_on_every_engine(project: Path, urls: dict[str, str]) -> None:
-    """Run the rendered tests of tasks, which are the same for every engine, on the broker."""
+def test_tasks_can_rely_on_the_same_as_on_every_engine(project: Path, rabbitmq: RabbitMQ) -> None:
+    """Run the rendered tests of tasks, which are the same for every engine, on RabbitMQ.
+
+    Each has a ledger of its own; on Valkey they would find each other's jobs.
+    """
     arguments = ["tests/jobs/test_tasks.py", "-q", "--no-cov", "-p", "no:cacheprovider"]
-    run_in(project, "python", "-m", "pytest", *arguments, TEST_JOBS_URL=urls["JOBS__URL"])
+    run_in(project, "python", "-m", "pytest", *arguments, TEST_JOBS_URL=rabbitmq.url)

@@ -186,9 +186,7 @@ def test_purge_takes_what_is_finished_and_fits(ledger: Ledger) -> None:
 def test_one_of_many_threads_starts_a_job(ledger: Ledger) -> None:
     ledger.add([job("a")])
     claims: list[Claim | None] = []
-    threads = [
-        threading.Thread(target=lambda: claims.append(start(ledger, "a"))) for _ in range(8)
-    ]
+    threads = [threading.Thread(target=lambda: claims.append(start(ledger, "a"))) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
