@@ -57,9 +57,7 @@ def enqueue(*states: JobState) -> list[str]:
         store = await client.backend()
         claims: list[Claim] = []
         while left := len(made) - len(claims):  # an engine may hand them out one by one
-            claims += await store.claim(
-                ["default"], left, lease_s=60, wait_s=20, worker="test"
-            )
+            claims += await store.claim(["default"], left, lease_s=60, wait_s=20, worker="test")
         wanted = {job.id: state for job, state in zip(made, states, strict=True)}
         outcomes = [
             Outcome(one.lease, wanted[one.lease.id], b"7", "ValueError: no", retain_s=600)
