@@ -36,7 +36,7 @@ def test_a_projects_own_setting_comes_last_and_is_marked() -> None:
 
 def test_a_secret_is_masked() -> None:
     values = Own(api_key=SecretStr("s3cr3t-value"))
-    shown = [doc.value for doc in describe(Own, values) if doc.variable.endswith("API_KEY")]
+    shown = [doc.value for doc in describe(Own, values) if doc.variable == f"{ENV_PREFIX}API_KEY"]
     assert shown == [MASK]
 
 
