@@ -29,6 +29,9 @@ from .core.config import ENV_PREFIX, InsecureSettingsError
 from .core.database_commands import database_commands
 # jinja: endif
 from .core.settings_docs import describe, env_example, unknown_variables
+# jinja: if cookiecutter.include_background_jobs
+from .jobs.commands import jobs_commands, worker_command
+# jinja: endif
 from .settings import Settings
 
 
@@ -65,6 +68,10 @@ app = typer.Typer(
 )
 config_app = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
+# jinja: if cookiecutter.include_background_jobs
+app.add_typer(jobs_commands(_load_settings), name="jobs")
+app.command("worker")(worker_command(_load_settings))
+# jinja: endif
 # jinja: if cookiecutter.include_database
 app.add_typer(database_commands(_load_settings), name="db")
 # jinja: endif

@@ -12,16 +12,15 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
 from fastapi import Depends, FastAPI
-from sqlalchemy import Table, delete, insert, select, update
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Row, Table, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ..core.database import Database, DatabaseUnavailableError, DbSession
+from ..core.database import DbSession
 from ..core.database_settings import DatabaseSettings
-from ..utils.logging import get_logger
+from ..core.outbox import OutboxRelay
 from .dependencies import RequestAudit, get_audit
 from .errors import AuditUnavailableError
 from .events import AuditEvent
@@ -31,12 +30,8 @@ from .records import Stored, refuse_another
 from .schema import connect
 from .trail import Trail
 
-STEP = 500
-"""Rows per transaction."""
-
 _INSERT = "INSERT INTO audit_outbox (id, record, code, relayed) VALUES (?, ?, ?, ?)"
 
-log = get_logger(__name__)
 _table = cast("Table", AuditOutboxRow.__table__)
 
 
@@ -102,86 +97,27 @@ async def _insert(session: AsyncSession, stored: Stored) -> None:
         raise AuditUnavailableError from error
 
 
-class Relay:
-    """Moves events from the outbox into the trail.
+class Relay(OutboxRelay):
+    """Moves events from the outbox into the trail."""
 
-    Attributes:
-        problem: Why the last step failed, or an empty string.
-    """
+    name = "audit"
 
     def __init__(self, audit: AuditLog, settings: DatabaseSettings) -> None:
-        # Connections of its own: it must neither wait for a request nor see what is not committed.
-        size = {"pool_size": 1, "max_overflow": 0}
-        self._database = Database(settings.model_copy(update=size))
-        self._audit = audit
-        self._stop = asyncio.Event()
-        self.problem = ""
-
-    async def run(self, interval_s: float) -> None:
-        """Relay until `stop` is called, and then what is left."""
-        while not self._stop.is_set():
-            await self._try()
-            try:
-                await asyncio.wait_for(self._stop.wait(), interval_s)
-            except TimeoutError:
-                continue
-        await self._try()
-        await self._database.aclose()
-
-    def stop(self) -> None:
-        """Let `run` end."""
-        self._stop.set()
-
-    async def relay(self) -> int:
-        """Move what is committed, and return how many events that were."""
-        total = moved = await self._step()
-        # Not until there is nothing left: under load that would be a step for every event.
-        while moved == STEP:
-            moved = await self._step()
-            total += moved
-        return total
-
-    async def _try(self) -> None:
-        try:
-            await self.relay()
-            self.problem = ""
-        except DatabaseUnavailableError:
-            # The readiness check of the database tells, and knows sooner when it is back.
-            self.problem = ""
-        except (SQLAlchemyError, AuditUnavailableError) as error:
-            # The events are safe where they are; the readiness check tells.
-            if not self.problem:
-                log.exception("audit_relay_failed")
-            self.problem = type(error).__name__
-
-    async def _step(self) -> int:
         query = select(_table.c.n, _table.c.id, _table.c.record, _table.c.code)
-        query = query.order_by(_table.c.n).limit(STEP)
-        if self._database.file is not None:
-            # Its writers take turns: don't hold the turn while the trail waits for the disk.
-            async with self._database.read() as session:
-                rows = (await session.execute(query)).all()
-            if rows:
-                await self._store([Stored(*row[1:]) for row in rows])
-                async with self._database.transaction() as session:
-                    await _remove(session, [row.n for row in rows])
-            return len(rows)
-        async with self._database.transaction() as session:
-            # Other replicas take other rows meanwhile.
-            rows = (await session.execute(query.with_for_update(skip_locked=True))).all()
-            if rows:
-                await self._store([Stored(*row[1:]) for row in rows])
-                await _remove(session, [row.n for row in rows])
-        return len(rows)
+        super().__init__(settings, _table, query)
+        self._audit = audit
 
-    async def _store(self, events: Sequence[Stored]) -> None:
-        await asyncio.gather(*map(self._audit.take, events))
+    async def hand_over(self, rows: Sequence[Row[*tuple[Any, ...]]]) -> None:
+        """Store events in the trail, which takes each once."""
+        await asyncio.gather(
+            *(self._audit.take(Stored(row.id, row.record, row.code)) for row in rows)
+        )
 
-
-async def _remove(session: AsyncSession, numbers: Sequence[int]) -> None:
-    """Mark rows as relayed, which is what allows to delete them."""
-    await session.execute(update(_table).where(_table.c.n.in_(numbers)).values(relayed=True))
-    await session.execute(delete(_table).where(_table.c.n.in_(numbers)))
+    async def remove(self, session: AsyncSession, numbers: Sequence[int]) -> None:
+        """Mark rows as relayed, which is what allows to delete them."""
+        relayed = update(_table).where(_table.c.n.in_(numbers)).values(relayed=True)
+        await session.execute(relayed)
+        await super().remove(session, numbers)
 
 
 def relay_lifespan(

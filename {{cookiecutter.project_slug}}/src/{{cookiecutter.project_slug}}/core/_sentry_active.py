@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, cast
 
@@ -94,6 +94,14 @@ def exception(error: BaseException, mechanism: str, *, handled: bool) -> str | N
 def breadcrumb(text: str, category: str, level: str, data: Mapping[str, object]) -> None:
     """Keep a step for the next event."""
     sentry_sdk.add_breadcrumb(message=text, category=category, level=level, data=dict(data))
+
+
+@contextlib.contextmanager
+def work_scope(tags: Mapping[str, str]) -> Generator[None]:
+    """Keep what belongs to some work apart."""
+    with sentry_sdk.isolation_scope() as scope:
+        scope.set_tags(tags)
+        yield
 
 
 def user(values: dict[str, object]) -> None:

@@ -26,6 +26,9 @@ from ..audit.log import check_audit_settings
 # jinja: if cookiecutter.include_audit_logging and cookiecutter.include_database
 from ..audit.transactional import relay_lifespan
 # jinja: endif
+# jinja: if cookiecutter.include_background_jobs
+from ..jobs.installation import jobs_check, jobs_lifespan
+# jinja: endif
 from ..middleware.security import KeyFunction, add_security_middleware
 from ..middleware.stack import LeanFastAPI
 from ..utils.logging import flush, get_logger, setup_logging
@@ -91,14 +94,11 @@ def build_app(
         InsecureSettingsError: When a production service would start insecurely.
     """
     settings.require_secure()
-    setup_logging(
-        settings.log_level,
-        settings.json_logs,
-        settings.include_timestamp,
-        redact_keys=settings.log_redact_keys,
-    )
-    tracer = _start_sentry(settings)
+    tracer = start_process(settings)
     parts, probes = [*lifespans], [*checks]
+    # jinja: if cookiecutter.include_background_jobs
+    parts.insert(0, jobs_lifespan(settings))
+    # jinja: endif
     # jinja: if cookiecutter.include_audit_logging and cookiecutter.include_financial
     parts.insert(0, financial_lifespan)
     # jinja: endif
@@ -135,6 +135,9 @@ def build_app(
     # jinja: if cookiecutter.include_audit_logging
     record_refusals(app)
     probes.append(audit_check(app))
+    # jinja: endif
+    # jinja: if cookiecutter.include_background_jobs
+    probes.append(jobs_check(lambda: getattr(app.state, "jobs", None)))
     # jinja: endif
     install_health(app, settings, checks=probes)
     # jinja: if cookiecutter.include_database
@@ -223,6 +226,17 @@ def _add_middleware(
         tracer=tracer,
         debug=settings.debug,
     )
+
+
+def start_process(settings: PlatformSettings) -> SentryTracer | None:
+    """Set up what every process of the service has: its log, and error tracking where it is on."""
+    setup_logging(
+        settings.log_level,
+        settings.json_logs,
+        settings.include_timestamp,
+        redact_keys=settings.log_redact_keys,
+    )
+    return _start_sentry(settings)
 
 
 def _start_sentry(settings: PlatformSettings) -> SentryTracer | None:

@@ -16,7 +16,8 @@ While Sentry is off, each function here does nothing.
 from __future__ import annotations
 
 import atexit
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from types import ModuleType
 from typing import TYPE_CHECKING, Final, Literal, cast
 
@@ -234,6 +235,16 @@ def set_user_context(
     if _state.sdk is not None:
         named = {"id": user_id, "email": email, "username": username, **kwargs}
         _state.sdk.user({k: v for k, v in named.items() if v is not None})
+
+
+@contextmanager
+def work_scope(tags: Mapping[str, str]) -> Generator[None]:
+    """Give work outside of a request, such as a job, tags, a user and breadcrumbs of its own."""
+    if _state.sdk is None:
+        yield
+        return
+    with _state.sdk.work_scope(tags):
+        yield
 
 
 class SentryTracer:

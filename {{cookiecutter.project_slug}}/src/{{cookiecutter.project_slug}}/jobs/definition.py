@@ -316,7 +316,7 @@ def task(
     def decorate(function: Callable[Concatenate[TaskContext, P], Awaitable[R]]) -> Task[P, R]:
         if not inspect.iscoroutinefunction(function):
             raise ValueError("a task is an async function: write async def")
-        chosen = name or function.__name__
+        chosen = name or str(getattr(function, "__name__", ""))
         if not _NAME.fullmatch(chosen):
             raise ValueError(f"{chosen!r}: a task's name has letters, digits, dots, - and _")
         if retries < 0 or timeout_s <= 0 or result_ttl_s < 0 or backoff_s < 0:
