@@ -32,6 +32,9 @@ from .core.settings_docs import describe, env_example, unknown_variables
 # jinja: if cookiecutter.include_background_jobs
 from .jobs.commands import jobs_commands, worker_command
 # jinja: endif
+# jinja: if cookiecutter.include_scheduled_tasks
+from .monitoring.commands import tasks_commands
+# jinja: endif
 from .settings import Settings
 
 
@@ -80,6 +83,9 @@ app.add_typer(cache_commands(_load_settings), name="cache")
 # jinja: endif
 # jinja: if cookiecutter.include_audit_logging
 app.add_typer(audit_app, name="audit")
+# jinja: endif
+# jinja: if cookiecutter.include_scheduled_tasks
+app.add_typer(tasks_commands(_load_settings), name="tasks")
 # jinja: endif
 app.add_typer(project_commands)
 

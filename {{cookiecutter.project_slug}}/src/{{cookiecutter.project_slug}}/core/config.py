@@ -33,6 +33,9 @@ from .cache.settings import CacheSettings
 # jinja: if cookiecutter.include_database
 from .database_settings import DatabaseSettings
 # jinja: endif
+# jinja: if cookiecutter.include_scheduled_tasks
+from .monitoring_settings import MonitoringSettings
+# jinja: endif
 from .sections import CommaList, Section
 
 ENV_PREFIX = "{{ cookiecutter.__env_prefix }}"
@@ -267,6 +270,9 @@ class PlatformSettings(BaseSettings):
     # jinja: if cookiecutter.include_caching
     cache: CacheSettings = CacheSettings.model_construct()
     # jinja: endif
+    # jinja: if cookiecutter.include_scheduled_tasks
+    monitoring: MonitoringSettings = MonitoringSettings.model_construct()
+    # jinja: endif
     # jinja: if cookiecutter.include_audit_logging
     audit: AuditSettings = AuditSettings.model_construct()
     # jinja: endif
@@ -380,6 +386,10 @@ class PlatformSettings(BaseSettings):
         # jinja: endif
         # jinja: if cookiecutter.include_database
         yield from self.database.insecure()
+
+        # jinja: endif
+        # jinja: if cookiecutter.include_scheduled_tasks
+        yield from self.monitoring.insecure()
 
         # jinja: endif
         # jinja: if cookiecutter.include_audit_logging
