@@ -31,11 +31,15 @@ from .core.database_commands import database_commands
 from .core.settings_docs import describe, env_example, unknown_variables
 # jinja: if cookiecutter.include_background_jobs
 from .jobs.commands import jobs_commands, worker_command
+from .mail.commands import mail_commands
 # jinja: endif
 # jinja: if cookiecutter.include_scheduled_tasks
 from .monitoring.commands import tasks_commands
 # jinja: endif
 from .settings import Settings
+# jinja: if cookiecutter.include_background_jobs
+from .uploads.commands import uploads_commands
+# jinja: endif
 
 
 def _fail(message: str) -> NoReturn:
@@ -80,6 +84,10 @@ app.add_typer(database_commands(_load_settings), name="db")
 # jinja: endif
 # jinja: if cookiecutter.include_caching
 app.add_typer(cache_commands(_load_settings), name="cache")
+# jinja: endif
+# jinja: if cookiecutter.include_background_jobs
+app.add_typer(mail_commands(_load_settings), name="mail")
+app.add_typer(uploads_commands(_load_settings), name="uploads")
 # jinja: endif
 # jinja: if cookiecutter.include_audit_logging
 app.add_typer(audit_app, name="audit")

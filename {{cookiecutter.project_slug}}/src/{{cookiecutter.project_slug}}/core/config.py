@@ -33,10 +33,17 @@ from .cache.settings import CacheSettings
 # jinja: if cookiecutter.include_database
 from .database_settings import DatabaseSettings
 # jinja: endif
+# jinja: if cookiecutter.include_background_jobs
+from .mail_settings import MailSettings
+# jinja: endif
 # jinja: if cookiecutter.include_scheduled_tasks
 from .monitoring_settings import MonitoringSettings
 # jinja: endif
 from .sections import CommaList, Section
+
+# jinja: if cookiecutter.include_background_jobs
+from .uploads_settings import UploadsSettings
+# jinja: endif
 
 ENV_PREFIX = "{{ cookiecutter.__env_prefix }}"
 
@@ -263,6 +270,8 @@ class PlatformSettings(BaseSettings):
     http_client: HttpClientSettings = HttpClientSettings.model_construct()
     # jinja: if cookiecutter.include_background_jobs
     jobs: JobsSettings = JobsSettings.model_construct()
+    mail: MailSettings = MailSettings.model_construct()
+    uploads: UploadsSettings = UploadsSettings.model_construct()
     # jinja: endif
     # jinja: if cookiecutter.include_database
     database: DatabaseSettings = DatabaseSettings.model_construct()
@@ -382,6 +391,7 @@ class PlatformSettings(BaseSettings):
 
         # jinja: if cookiecutter.include_background_jobs
         yield from self.jobs.insecure()
+        yield from self.mail.insecure()
 
         # jinja: endif
         # jinja: if cookiecutter.include_database

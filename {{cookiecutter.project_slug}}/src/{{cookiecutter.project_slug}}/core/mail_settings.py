@@ -30,7 +30,9 @@ class MailSettings(Section):
     sender: str | None = Field(
         default=None, description="From address, as in Orders <orders@example.com>."
     )
-    reply_to: str | None = Field(default=None, description="Where answers go, if not to the sender.")
+    reply_to: str | None = Field(
+        default=None, description="Where answers go, if not to the sender."
+    )
     bounce_address: str | None = Field(
         default=None, description="Envelope sender, where bounces go; by default the sender."
     )
@@ -67,10 +69,14 @@ class MailSettings(Section):
     )
     smtp_host: str | None = Field(default=None, description="SMTP server.")
     smtp_port: int | None = Field(
-        default=None, ge=1, le=65535, description="Its port; by default 587, 465 or 25, as TLS says."
+        default=None,
+        ge=1,
+        le=65535,
+        description="Its port; by default 587, 465 or 25, as TLS says.",
     )
     smtp_tls: Literal["starttls", "implicit", "none"] = Field(
-        default="starttls", description="starttls and implicit are required to work; none is not TLS."
+        default="starttls",
+        description="starttls and implicit are required to work; none is not TLS.",
     )
     smtp_local_relay: bool = Field(
         default=False, description="Allow smtp_tls=none to a relay that is not on this machine."
@@ -78,7 +84,9 @@ class MailSettings(Section):
     smtp_ca_file: str | None = Field(
         default=None, description="CA certificates (PEM) of the server; by default the system's."
     )
-    smtp_username: str | None = Field(default=None, description="SMTP user; none logs in as nobody.")
+    smtp_username: str | None = Field(
+        default=None, description="SMTP user; none logs in as nobody."
+    )
     smtp_password: SecretStr | None = Field(default=None, description="SMTP password.")
     smtp_connections: int = Field(default=2, ge=1, le=50, description="Open SMTP connections.")
     smtp_idle_s: float = Field(

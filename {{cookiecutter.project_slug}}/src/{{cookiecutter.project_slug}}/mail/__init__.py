@@ -2,7 +2,6 @@
 """Messages: written, delivered once, and who is told when something breaks."""
 
 from .admins import AdminNotifier, Notice
-from .email import Attachment, Email, SentEmail
 from .errors import (
     DeliveryInDoubtError,
     InvalidEmailError,
@@ -11,6 +10,7 @@ from .errors import (
     PermanentMailError,
     TransientMailError,
 )
+from .message import Attachment, Email, SentEmail
 from .service import EmailService
 
 __all__ = [

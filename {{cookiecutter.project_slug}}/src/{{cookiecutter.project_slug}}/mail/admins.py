@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Literal
 
 from ..core.mail_settings import MailSettings
 from ..utils.logging import get_logger
-from .email import Email
 from .errors import MailError
 from .ledger import digest
+from .message import Email
 from .records import MemoryRecords, RecordStore, RecordsUnavailableError
 from .service import EmailService
 

@@ -10,8 +10,8 @@ from typing import Annotated, NoReturn
 import typer
 
 from ..core.config import PlatformSettings
-from .email import Email, SentEmail
 from .errors import MailError
+from .message import Email, SentEmail
 
 _TEXT = "This message shows that {name} can send mail, as it is configured now.\n"
 

@@ -127,15 +127,13 @@ class SentLedger:
         """
         return await self._put(self._place(key), mine, replace(mine, state="handed_over"))
 
-    async def release(self, key: str, mine: Entry, **found: object) -> Entry:
-        """Let the next attempt claim the key at once; `found` are fields that are known better."""
-        values = {"state": "released", "until": 0.0, **found}
-        return await self._put(self._place(key), mine, replace(mine, **values))  # type: ignore[arg-type]  # fields of Entry
+    async def release(self, key: str, mine: Entry) -> Entry:
+        """Write down what is known, and let the next attempt claim the key at once."""
+        return await self._put(self._place(key), mine, replace(mine, state="released", until=0.0))
 
-    async def settle(self, key: str, mine: Entry, **found: object) -> Entry:
-        """Write down that the message was sent; `found` as for `release`."""
-        values = {"state": "sent", "until": 0.0, **found}
-        return await self._put(self._place(key), mine, replace(mine, **values))  # type: ignore[arg-type]  # fields of Entry
+    async def settle(self, key: str, mine: Entry) -> Entry:
+        """Write down that the message was sent."""
+        return await self._put(self._place(key), mine, replace(mine, state="sent", until=0.0))
 
     async def _read(self, place: str) -> Entry | None:
         try:

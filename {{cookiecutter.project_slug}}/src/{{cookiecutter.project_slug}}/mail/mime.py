@@ -14,8 +14,8 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 
 from .addresses import Mailbox
-from .email import Email
 from .errors import InvalidEmailError
+from .message import Email
 from .text import text_of_html
 
 # 7bit: what arrives is what was signed, whatever servers lie between (RFC 6376, 5.3).
@@ -82,6 +82,8 @@ def envelope_of(
     Raises:
         InvalidEmailError: When it can't be written.
     """
+    if email.text is None and email.html is None:
+        raise InvalidEmailError("a message needs a text or an HTML body")
     text = email.text if email.text is not None else text_of_html(email.html or "")
     answers = Mailbox.parse(reply_to) if reply_to else None
     bounces = Mailbox.parse(bounce_address).address if bounce_address else sender.address
@@ -135,7 +137,7 @@ def _add_bodies(message: EmailMessage, email: Email, text: str) -> None:
     files = list(email.attachments)
     if email.html is not None:
         message.add_alternative(email.html, subtype="html", cte="quoted-printable")
-        page = message.get_payload()[-1]
+        *_, page = message.iter_parts()
         for file in [f for f in files if f.content_id]:
             main, _, sub = file.media_type.partition("/")
             page.add_related(

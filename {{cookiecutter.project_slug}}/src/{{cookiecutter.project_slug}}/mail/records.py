@@ -10,14 +10,14 @@ import asyncio
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 __all__ = ["MemoryRecords", "RecordStore", "RecordsUnavailableError", "SqliteRecords"]
 
 Clock = Callable[[], float]
-_T = TypeVar("_T")
 
 _BUSY_S = 10.0
 _PURGED = 100  # expired rows that one new record takes away, so that the file never grows old
@@ -108,54 +108,45 @@ class SqliteRecords:
 
     async def read(self, key: str) -> str | None:
         """See `RecordStore.read`."""
-        return await asyncio.to_thread(self._locked, lambda db: self._read(db, key))
+        return await asyncio.to_thread(self._read, key)
 
     async def swap(self, key: str, expected: str | None, new: str | None, ttl_s: float) -> bool:
         """See `RecordStore.swap`."""
-
-        def work(db: sqlite3.Connection) -> bool:
-            return self._swap(db, key, expected, new, ttl_s)
-
-        return await asyncio.to_thread(self._locked, work)
+        return await asyncio.to_thread(self._swap, key, expected, new, ttl_s)
 
     async def keys(self, prefix: str) -> list[str]:
         """See `RecordStore.keys`."""
-
-        def work(db: sqlite3.Connection) -> list[str]:
-            query = (
-                "SELECT key FROM records WHERE substr(key, 1, ?) = ? AND expires_at > ? ORDER BY key"
-            )
-            return [row[0] for row in db.execute(query, (len(prefix), prefix, self._clock()))]
-
-        return await asyncio.to_thread(self._locked, work)
+        return await asyncio.to_thread(self._keys, prefix)
 
     async def aclose(self) -> None:
         """See `RecordStore.aclose`."""
         await asyncio.to_thread(self._close)
 
-    def _locked(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+    @contextmanager
+    def _database(self) -> Generator[sqlite3.Connection]:
+        """Yield the connection, to one thread at a time; its errors say what they mean."""
         try:
             with self._lock:
-                return work(self._open())
+                if self._connection is None:
+                    self._connection = self._open()
+                yield self._connection
         except (sqlite3.Error, OSError) as error:
             msg = f"the mail records can't be used: {error}"
             raise RecordsUnavailableError(msg) from error
 
     def _open(self) -> sqlite3.Connection:
-        if self._connection is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            db = sqlite3.connect(
-                self._path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
-            )
-            try:
-                db.execute("PRAGMA journal_mode = WAL")
-                db.execute("PRAGMA synchronous = FULL")
-                db.executescript(_SCHEMA)
-            except sqlite3.Error:
-                db.close()
-                raise
-            self._connection = db
-        return self._connection
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        db = sqlite3.connect(
+            self._path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
+        )
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = FULL")
+            db.executescript(_SCHEMA)
+        except sqlite3.Error:
+            db.close()
+            raise
+        return db
 
     def _close(self) -> None:
         with self._lock:
@@ -163,35 +154,42 @@ class SqliteRecords:
                 self._connection.close()
                 self._connection = None
 
-    def _read(self, db: sqlite3.Connection, key: str) -> str | None:
+    def _read(self, key: str) -> str | None:
+        with self._database() as db:
+            return self._value(db, key)
+
+    def _value(self, db: sqlite3.Connection, key: str) -> str | None:
         query = "SELECT value FROM records WHERE key = ? AND expires_at > ?"
         row = db.execute(query, (key, self._clock())).fetchone()
         return row[0] if row else None
 
-    def _swap(
-        self,
-        db: sqlite3.Connection,
-        key: str,
-        expected: str | None,
-        new: str | None,
-        ttl_s: float,
-    ) -> bool:
-        db.execute("BEGIN IMMEDIATE")
-        try:
-            swapped = self._read(db, key) == expected
-            if swapped and new is None:
-                db.execute("DELETE FROM records WHERE key = ?", (key,))
-            elif swapped:
-                until = self._clock() + ttl_s
-                db.execute("INSERT OR REPLACE INTO records VALUES (?, ?, ?)", (key, new, until))
-            if swapped and expected is None:
-                db.execute(
-                    "DELETE FROM records WHERE key IN"
-                    " (SELECT key FROM records WHERE expires_at <= ? LIMIT ?)",
-                    (self._clock(), _PURGED),
-                )
-            db.execute("COMMIT")
-        except BaseException:
-            db.execute("ROLLBACK")
-            raise
-        return swapped
+    def _keys(self, prefix: str) -> list[str]:
+        query = (
+            "SELECT key FROM records WHERE substr(key, 1, ?) = ? AND expires_at > ? ORDER BY key"
+        )
+        with self._database() as db:
+            return [row[0] for row in db.execute(query, (len(prefix), prefix, self._clock()))]
+
+    def _swap(self, key: str, expected: str | None, new: str | None, ttl_s: float) -> bool:
+        with self._database() as db:
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                swapped = self._value(db, key) == expected
+                if swapped:
+                    self._put(db, key, new, self._clock() + ttl_s)
+                db.execute("COMMIT")
+            except BaseException:
+                db.execute("ROLLBACK")
+                raise
+            return swapped
+
+    def _put(self, db: sqlite3.Connection, key: str, new: str | None, until: float) -> None:
+        if new is None:
+            db.execute("DELETE FROM records WHERE key = ?", (key,))
+            return
+        db.execute("INSERT OR REPLACE INTO records VALUES (?, ?, ?)", (key, new, until))
+        db.execute(
+            "DELETE FROM records WHERE key IN"
+            " (SELECT key FROM records WHERE expires_at <= ? LIMIT ?)",
+            (self._clock(), _PURGED),
+        )

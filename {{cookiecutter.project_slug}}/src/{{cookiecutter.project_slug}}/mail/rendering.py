@@ -7,7 +7,7 @@ Importing this module imports Jinja and nh3: it is imported when the first messa
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import nh3
@@ -21,8 +21,8 @@ __all__ = ["MailTemplates", "sanitise"]
 _OWN = Path(__file__).parent / "templates"
 _MANAGED = re.compile(r"\A<!-- (?:Managed|Merged) by Slipway[^\n]*-->\n")
 
-_TAGS = set(
-    "a abbr b blockquote br code dd del div dl dt em h1 h2 h3 h4 hr i img ins li ol p pre q s small "
+_TAGS = frozenset(
+    "a abbr b blockquote br code dd del div dl dt em h1 h2 h3 h4 hr i img ins li ol p pre q s small "  # noqa: SIM905  # a list has one word a line
     "span strong sub sup table tbody td tfoot th thead tr u ul".split()
 )
 _ATTRIBUTES = {
@@ -41,7 +41,7 @@ def sanitise(html: str) -> str:
     """Return HTML without scripts, styles, forms, frames, handlers and links to other than the web."""
     return nh3.clean(
         html,
-        tags=_TAGS,
+        tags=set(_TAGS),
         attributes=_ATTRIBUTES,
         url_schemes=_SCHEMES,
         link_rel="noopener noreferrer nofollow",
@@ -65,9 +65,10 @@ def _paragraphs(value: object) -> Markup:
 class _ManagedLoader(FileSystemLoader):
     """Leaves the line that says whose file a template is out of what it renders."""
 
-    def get_source(  # noqa: ANN201  # the type of Jinja's own
+    def get_source(
         self, environment: Environment, template: str
-    ):
+    ) -> tuple[str, str, Callable[[], bool]]:
+        """See `FileSystemLoader.get_source`."""
         source, name, current = super().get_source(environment, template)
         return _MANAGED.sub("", source), name, current
 
@@ -83,30 +84,33 @@ class MailTemplates:
         values: What every template can use; `app_name` is expected.
     """
 
-    def __init__(self, folders: Sequence[Path] = (), values: Mapping[str, object] | None = None) -> None:
+    def __init__(
+        self, folders: Sequence[Path] = (), values: Mapping[str, object] | None = None
+    ) -> None:
         self._environment = Environment(
             loader=ChoiceLoader([_ManagedLoader([*folders]), _ManagedLoader([_OWN])]),
-            autoescape=_escaped,
+            autoescape=_escaped,  # noqa: S701  # all but plain text is escaped
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
         )
         self._environment.filters |= {"sanitise": _sanitise, "paragraphs": _paragraphs}
-        defaults = {"preheader": "", "heading": "", "content": None, "body": ""}
-        self._environment.globals |= defaults | dict(values or {})
+        defaults: dict[str, object] = {"preheader": "", "heading": "", "content": None, "body": ""}
+        self._values = defaults | dict(values or {})
 
-    def render(self, name: str, **values: object) -> tuple[str, str | None]:
+    def render(self, name: str, /, **values: object) -> tuple[str, str | None]:
         """Return the HTML of `NAME.html` and the text of `NAME.txt`, None where there is none.
 
         Raises:
             InvalidEmailError: There is no such template.
         """
+        shown = self._values | values
         try:
-            page = self._environment.get_template(f"{name}.html").render(values)
+            page = self._environment.get_template(f"{name}.html").render(shown)
         except TemplateNotFound as error:
             raise InvalidEmailError(f"there is no mail template {error.name}") from None
         try:
-            text = self._environment.get_template(f"{name}.txt").render(values)
+            text = self._environment.get_template(f"{name}.txt").render(shown)
         except TemplateNotFound:
             return page, None
         return page, text

@@ -22,7 +22,7 @@ from .mime import unsubscribe_headers
 if TYPE_CHECKING:
     import httpx2
 
-    from .email import Attachment
+    from .message import Attachment
     from .mime import Envelope
 
 __all__ = ["SendGridDelivery"]

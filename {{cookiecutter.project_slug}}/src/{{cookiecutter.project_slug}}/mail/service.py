@@ -16,7 +16,6 @@ from ..core.mail_settings import MailSettings
 from ..utils.logging import get_logger
 from .addresses import Mailbox
 from .delivery import Delivery, Receipt
-from .email import Email, SentEmail
 from .errors import (
     DeliveryInDoubtError,
     InvalidEmailError,
@@ -26,6 +25,7 @@ from .errors import (
     TransientMailError,
 )
 from .ledger import Entry, SentLedger, digest, fingerprint_of
+from .message import Email, SentEmail
 from .records import RecordStore
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class EmailService:
             self._templates = MailTemplates(folders, {"app_name": self._app_name})
         return self._templates
 
-    def compose(self, template: str, email: Email, **values: object) -> Email:
+    def compose(self, template: str, email: Email, /, **values: object) -> Email:
         """Return a message with the bodies of a template.
 
         Args:
@@ -215,8 +215,8 @@ class EmailService:
         if attempt.handed_over and not known:
             return  # cancelled in between: its lease ends, and then it is in doubt
         try:
-            doubt = attempt.entry.in_doubt or in_doubt
-            await self._ledger.release(attempt.key, attempt.entry, in_doubt=doubt)
+            entry = replace(attempt.entry, in_doubt=attempt.entry.in_doubt or in_doubt)
+            await self._ledger.release(attempt.key, entry)
         except TransientMailError as failure:
             self._log.warning("mail_claim_not_released", reason=failure.reason)
 
@@ -228,18 +228,14 @@ class EmailService:
         refused = (*entry.refused, *map(digest, receipt.refused))
         lost = {*receipt.refused, *receipt.deferred}
         accepted = (*entry.accepted, *(digest(r) for r in left if r not in lost))
-        found = {
-            "accepted": accepted,
-            "refused": refused,
-            "provider_id": receipt.provider_id,
-        }
+        known = replace(entry, accepted=accepted, refused=refused, provider_id=receipt.provider_id)
         if receipt.deferred:
-            await self._ledger.release(attempt.key, entry, **found)
+            await self._ledger.release(attempt.key, known)
             reason = next(iter(receipt.deferred.values()))
             msg = f"{len(receipt.deferred)} of {len(left)} recipients are deferred: {reason}"
             raise TransientMailError(msg)
         try:
-            entry = await self._ledger.settle(attempt.key, entry, **found)
+            entry = await self._ledger.settle(attempt.key, known)
         except TransientMailError as error:
             # Taken by the server, and not known to us: what a retry would find is doubt.
             raise TransientMailError(error.reason, in_doubt=True) from error

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 __all__ = ["SesDelivery"]
 
 # Kinds of 400 that go away by themselves: rates and daily quotas.
-_TEMPORARY = frozenset({"TooManyRequestsException", "LimitExceededException", "ThrottlingException"})
+_TEMPORARY = frozenset(
+    {"TooManyRequestsException", "LimitExceededException", "ThrottlingException"}
+)
 
 
 class SesDelivery:

@@ -73,9 +73,7 @@ def signed_headers(
         )
     )
     scope = f"{stamp[:8]}/{region}/{service}/aws4_request"
-    to_sign = "\n".join(
-        (_ALGORITHM, stamp, scope, hashlib.sha256(canonical.encode()).hexdigest())
-    )
+    to_sign = "\n".join((_ALGORITHM, stamp, scope, hashlib.sha256(canonical.encode()).hexdigest()))
     key = f"AWS4{credentials.secret_access_key}".encode()
     for step in scope.split("/"):
         key = hmac.digest(key, step.encode(), "sha256")

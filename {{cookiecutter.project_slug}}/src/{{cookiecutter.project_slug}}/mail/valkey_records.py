@@ -6,7 +6,7 @@ They are as durable as that server is: with appendfsync everysec, a crash of it 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -61,9 +61,7 @@ class ValkeyRecords:
         arguments = [str(int(a)) if isinstance(a, bool) else a for a in given]
         ttl_ms = str(max(1, round(ttl_s * 1000)))
         async with _explained():
-            return bool(
-                await self._client.eval(_SWAP, 1, self._prefix + key, *arguments, ttl_ms)
-            )
+            return bool(await self._client.eval(_SWAP, 1, self._prefix + key, *arguments, ttl_ms))
 
     async def keys(self, prefix: str) -> list[str]:
         """See `RecordStore.keys`."""
@@ -79,7 +77,7 @@ class ValkeyRecords:
 
 
 @asynccontextmanager
-async def _explained() -> AsyncIterator[None]:
+async def _explained() -> AsyncGenerator[None]:
     from redis.exceptions import RedisError  # noqa: PLC0415  # imported only when it is used
 
     try:

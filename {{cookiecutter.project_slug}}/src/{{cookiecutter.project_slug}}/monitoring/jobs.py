@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from ..jobs import TaskContext, provide, task
+from ..jobs import TaskContext, task
 from .errors import TaskNotFoundError
 from .schemas import MonitoringTask
 from .service import MonitoringService, run_id_of
@@ -65,7 +65,3 @@ async def open_scheduling(settings: PlatformSettings) -> AsyncGenerator[Scheduli
     async with open_monitoring(settings) as service, open_admins(settings) as admins:
         async with MonitoringScheduler(service, enqueue_run, admins).running():
             yield Scheduling()
-
-
-provide(MonitoringService, open_service)
-provide(Scheduling, open_scheduling)

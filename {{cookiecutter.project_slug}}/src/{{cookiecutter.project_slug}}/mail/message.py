@@ -15,8 +15,24 @@ _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,62}/[a-z0-9][a-z0-9.+-]{0,62}\Z
 _HEADER_NAME = re.compile(r"[A-Za-z0-9-]{1,64}\Z")
 _CONTENT_ID = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 _OURS = frozenset(
-    "from sender to cc bcc reply-to subject date message-id return-path received mime-version "
-    "list-unsubscribe list-unsubscribe-post x-entity-ref-id dkim-signature".split()
+    [
+        "from",
+        "sender",
+        "to",
+        "cc",
+        "bcc",
+        "reply-to",
+        "subject",
+        "date",
+        "message-id",
+        "return-path",
+        "received",
+        "mime-version",
+        "list-unsubscribe",
+        "list-unsubscribe-post",
+        "x-entity-ref-id",
+        "dkim-signature",
+    ]
 )
 MAX_HEADER_VALUE = 900  # with its name, within the 998 characters of a line (RFC 5322, 2.1.1)
 
@@ -74,7 +90,7 @@ class Email:
 
     recipients: tuple[str, ...]
     subject: str
-    text: str | None = None
+    text: str | None = field(default=None, repr=False)
     html: str | None = field(default=None, repr=False)
     cc: tuple[str, ...] = ()
     bcc: tuple[str, ...] = ()
@@ -96,8 +112,6 @@ class Email:
         """
         if isinstance(self.recipients, str) or not self.recipients:
             raise InvalidEmailError("recipients is a tuple of one address or more")
-        if self.text is None and self.html is None:
-            raise InvalidEmailError("a message needs a text or an HTML body")
         _check_line("the subject", self.subject)
         for name, value in self.headers.items():
             if not _HEADER_NAME.match(name) or name.lower().startswith("content-"):
@@ -115,7 +129,7 @@ class Email:
         if url is None:
             return
         _check_line("the unsubscribe URL", url)
-        if not url.startswith("https://") or set(url) & set(" <>,\"") or not url.isascii():
+        if not url.startswith("https://") or set(url) & set(' <>,"') or not url.isascii():
             raise InvalidEmailError("the unsubscribe URL is not an https URL (RFC 8058)")
 
     def everybody(self) -> tuple[str, ...]:
