@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import logging
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -65,6 +66,9 @@ class SmtpServer:
 @pytest.fixture
 def smtp_server() -> Callable[..., AbstractAsyncContextManager[SmtpServer]]:
     """A function that starts an SMTP server; keywords are those of aiosmtpd's SMTP."""
+
+    # It writes every command, addresses and all, to the log.
+    logging.getLogger("mail.log").setLevel(logging.CRITICAL)
 
     @asynccontextmanager
     async def start(**keywords: Any) -> AsyncGenerator[SmtpServer]:
@@ -169,7 +173,7 @@ def open_http() -> Callable[[], HttpClient]:
 def logged() -> Iterator[io.StringIO]:
     """What is logged as JSON from now on."""
     stream = io.StringIO()
-    setup_logging("DEBUG", json_logs=True, stream=stream)
+    setup_logging("INFO", json_logs=True, stream=stream)
     yield stream
     setup_logging()
 

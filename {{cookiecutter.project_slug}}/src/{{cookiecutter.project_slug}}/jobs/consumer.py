@@ -211,7 +211,7 @@ class Consumer:
             # They are still leased: keep them, and try again.
             self._outcomes = batch + self._outcomes
             log.warning("job_store_unavailable", doing="complete", jobs=len(batch))
-            await self._pause()
+            await asyncio.sleep(PAUSE_S)
             return
         self._seen_at = time.monotonic()
         for (claim, outcome), was_taken in zip(batch, taken, strict=True):

@@ -62,4 +62,4 @@ async def announce(letter: DeadLetter, resources: Resources) -> None:
         try:
             await listener(letter, resources)
         except Exception:  # one that fails must stop neither others nor the worker
-            log.exception("dead_letter_listener_failed", listener=listener.__qualname__)
+            log.exception("dead_letter_listener_failed", listener=repr(listener))

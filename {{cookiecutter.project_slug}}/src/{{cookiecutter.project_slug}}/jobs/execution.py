@@ -160,7 +160,7 @@ class Executor:
         if final:
             retain_s = self._settings.jobs.dead_retention_s
             return Outcome(claim.lease, JobState.FAILED, error=text, retain_s=retain_s)
-        delay_s = backoff_s(claim)
+        delay_s = max(backoff_s(claim), _asked_for_s(error))
         return Outcome(claim.lease, JobState.RETRYING, error=text, delay_s=delay_s)
 
 
@@ -187,6 +187,12 @@ def backoff_s(claim: Claim) -> float:
     # 2**30 seconds is more than any limit: a larger power would overflow a float.
     whole = min(most_s, base_s * 2.0 ** min(claim.attempt - 1, 30))
     return whole * random.uniform(0.5, 1.0)  # noqa: S311  # nothing secret
+
+
+def _asked_for_s(error: BaseException) -> float:
+    """Return the seconds that whoever failed asks to wait (a Retry-After), at most a day."""
+    asked = getattr(error, "retry_after_s", None)
+    return min(float(asked), 86_400.0) if isinstance(asked, int | float) else 0.0
 
 
 def describe(error: BaseException) -> str:

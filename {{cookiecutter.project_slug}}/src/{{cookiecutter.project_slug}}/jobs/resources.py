@@ -8,15 +8,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..clients.http import HttpClient
-
 # jinja: if cookiecutter.include_caching
 from ..core.app import build_cache
 from ..core.cache import CacheClient
-
 # jinja: endif
 # jinja: if cookiecutter.include_database
 from ..core.database import Database
-
 # jinja: endif
 from .context import providers
 

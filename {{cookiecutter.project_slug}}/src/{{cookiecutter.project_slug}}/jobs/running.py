@@ -8,15 +8,17 @@ import contextlib
 import os
 import signal
 import socket
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from ..utils.logging import flush, get_logger
+from .alerts import DeadLetterAlerts
 from .client import JobClient, open_client
 from .consumer import Consumer
 from .definition import TASKS
+from .execution import Middleware
 from .resources import open_resources
 from .stores.connecting import make_store
 from .worker_health import health_server
@@ -53,7 +55,14 @@ async def consuming(
             name=f"{socket.gethostname()}:{os.getpid()}",
             concurrency=concurrency,
             resources=resources,
+            middlewares=_watching(resources),
         )
+
+
+def _watching(resources: Mapping[type[Any], object]) -> tuple[Middleware, ...]:
+    """Return what notices that a task works again which had dead letters."""
+    alerts = resources.get(DeadLetterAlerts)
+    return (alerts.watch,) if isinstance(alerts, DeadLetterAlerts) else ()
 
 
 @asynccontextmanager

@@ -14,7 +14,7 @@ from ..core.sections import CommaList, Section
 
 def _check_url(url: object) -> object:
     """Refuse what no engine can open, without repeating it: it can hold a password."""
-    plain = url.get_secret_value() if isinstance(url, SecretStr) else str(url)
+    plain = url.get_secret_value() if isinstance(url, SecretStr) else url
     if plain:
         raise ValueError("leave it empty for the embedded queue")
     return None

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -23,12 +24,15 @@ from ..monitoring.jobs import Scheduling, open_scheduling, open_service
 from ..monitoring.service import MonitoringService
 # jinja: endif
 from ..uploads import PermanentUploadError, ProcessedUpload, UploadProcessor
+from .alerts import DeadLetterAlerts
 from .context import TaskContext, provide
 from .definition import task
 from .errors import PermanentError
 
 if TYPE_CHECKING:
     from ..core.config import PlatformSettings
+
+__all__ = ["DeadLetterAlerts", "EmailFile", "process_file_upload", "send_email_task"]
 
 
 class EmailFile(BaseModel):
@@ -45,6 +49,12 @@ class EmailFile(BaseModel):
     content: Base64Bytes
     media_type: str = "application/octet-stream"
     content_id: str | None = None
+
+    @classmethod
+    def of(cls, filename: str, content: bytes, media_type: str) -> EmailFile:
+        """Return a file from what is in it."""
+        encoded = base64.b64encode(content)
+        return cls(filename=filename, content=encoded, media_type=media_type)
 
     def attachment(self) -> Attachment:
         """Return it as the mail service takes it."""

@@ -68,7 +68,8 @@ class SmtpDelivery:
             async with self._connection() as smtp:
                 return await _transact(smtp, envelope, hand_over)
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
-            raise _explained(error, handed_over=handed_over) from error
+            # Its text may repeat addresses, so it goes no further, not as the cause either.
+            raise _explained(error, handed_over=handed_over) from None
 
     async def check(self) -> None:
         """See `Delivery.check`."""
@@ -76,7 +77,7 @@ class SmtpDelivery:
             async with self._connection() as smtp:
                 await smtp.noop()
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
-            raise _explained(error, handed_over=False) from error
+            raise _explained(error, handed_over=False) from None
 
     async def aclose(self) -> None:
         """See `Delivery.aclose`."""
@@ -137,6 +138,8 @@ class SmtpDelivery:
         )
         try:
             await smtp.connect()
+            if smtp.is_ehlo_or_helo_needed:
+                await smtp.ehlo()  # what the server can do is asked before the first message
         except aiosmtplib.SMTPAuthenticationError as error:
             if error.code < 500:
                 raise

@@ -161,7 +161,7 @@ def _check_tar(file: IO[bytes], limits: ArchiveLimits, depth: int) -> None:
 def _unpacked(file: IO[bytes], media_type: str) -> IO[bytes]:
     """Return what a compressed file unpacks to, as it is read."""
     if media_type == "application/gzip":
-        return cast("IO[bytes]", gzip.GzipFile(fileobj=file))
+        return cast("IO[bytes]", gzip.GzipFile(fileobj=file, mode="rb"))
     if media_type == "application/x-bzip2":
         return cast("IO[bytes]", bz2.BZ2File(file))
     return cast("IO[bytes]", lzma.open(file))

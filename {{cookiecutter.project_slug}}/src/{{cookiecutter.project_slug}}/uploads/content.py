@@ -131,9 +131,9 @@ def _markup(start: bytes) -> str:
     """Return the type of text that a browser would run, or an empty string."""
     if _SVG.search(start):
         return "image/svg+xml"
-    if _HTML.search(start[:1_024]) and start.startswith(b"<"):
-        return "text/html"
-    return "application/xml" if start.startswith(b"<?xml") else ""
+    if start.startswith(b"<?xml"):
+        return "application/xml"
+    return "text/html" if start.startswith(b"<") and _HTML.search(start[:1_024]) else ""
 
 
 def _signatures(file: BinaryIO) -> list[str]:

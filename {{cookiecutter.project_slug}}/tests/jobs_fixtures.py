@@ -1,0 +1,108 @@
+# Managed by Slipway: updates overwrite this file. To extend the service see AGENTS.md.
+"""Fixtures of jobs: a queue of its own for each test, and a worker on request.
+
+The tests use the embedded queue; set `TEST_JOBS_URL` to a server that keeps nothing else to run them
+on that. Like `fixtures`, this module imports the package late.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from {{ cookiecutter.project_slug }}.jobs.client import JobClient
+    from {{ cookiecutter.project_slug }}.jobs.consumer import Consumer
+    from {{ cookiecutter.project_slug }}.jobs.settings import JobsSettings
+    from {{ cookiecutter.project_slug }}.jobs.store import JobStore
+    from {{ cookiecutter.project_slug }}.settings import Settings
+
+OpenStore = Callable[..., AbstractAsyncContextManager["JobStore"]]
+Work = Callable[..., AbstractAsyncContextManager["Consumer"]]
+
+
+@pytest.fixture(autouse=True)
+def configured_jobs(
+    clean_environment: None, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Keep the jobs of tests out of the project's folder, each test's in a file of its own."""
+    from {{ cookiecutter.project_slug }}.core.config import ENV_PREFIX
+
+    # The folder is made when something is enqueued; most tests enqueue nothing.
+    file = tmp_path_factory.getbasetemp() / f"jobs-{os.urandom(6).hex()}" / "jobs.db"
+    monkeypatch.setenv(f"{ENV_PREFIX}JOBS__PATH", str(file))
+
+
+@pytest.fixture
+def jobs_settings(tmp_path: Path) -> JobsSettings:
+    """Settings of a queue that only this test uses."""
+    from {{ cookiecutter.project_slug }}.jobs.settings import JobsSettings
+
+    given = os.environ.get("TEST_JOBS_URL") or None
+    return JobsSettings.model_validate({"url": given, "path": tmp_path / "queue" / "jobs.db"})
+
+
+@pytest.fixture
+def open_store(jobs_settings: JobsSettings) -> OpenStore:
+    """A function that opens the test's queue, as often as it is called; keywords are settings."""
+    from {{ cookiecutter.project_slug }}.jobs.stores.connecting import make_store
+
+    @asynccontextmanager
+    async def opened(**changes: Any) -> AsyncIterator[JobStore]:
+        store = make_store(jobs_settings.model_copy(update=changes))
+        await store.open()
+        try:
+            yield store
+        finally:
+            await store.aclose()
+
+    return opened
+
+
+@pytest.fixture
+async def store(open_store: OpenStore) -> AsyncIterator[JobStore]:
+    """The test's queue, open."""
+    async with open_store() as store:
+        yield store
+
+
+@pytest.fixture
+async def jobs(jobs_settings: JobsSettings) -> AsyncIterator[JobClient]:
+    """A client of the test's queue, which `enqueue_task` and `Task.enqueue` use."""
+    from {{ cookiecutter.project_slug }}.jobs.client import open_client
+    from {{ cookiecutter.project_slug }}.jobs.stores.connecting import make_store
+
+    async with open_client(jobs_settings, lambda: make_store(jobs_settings)) as client:
+        yield client
+
+
+@pytest.fixture
+def work(jobs: JobClient, settings: Settings) -> Work:
+    """A function that lets a worker run the jobs of the test's queue; keywords are settings."""
+    from {{ cookiecutter.project_slug }}.jobs.consumer import Consumer
+
+    @asynccontextmanager
+    async def working(
+        queues: tuple[str, ...] = ("default",), resources: Any = None, **changes: Any
+    ) -> AsyncIterator[Consumer]:
+        section = jobs.settings.model_copy(update=changes)
+        consumer = Consumer(
+            await jobs.backend(),  # type: ignore[arg-type]  # every engine here has a worker of ours
+            settings.model_copy(update={"jobs": section}),
+            queues=queues,
+            name="test",
+            resources=resources,
+        )
+        running = asyncio.create_task(consumer.run())
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(asyncio.wait_for, running, 30)
+            stack.callback(consumer.stop)
+            yield consumer
+
+    return working
