@@ -128,7 +128,7 @@ def show_run(run: RunRecord) -> None:
     Console().print(Text.assemble(_state(run.outcome.value), ": ", _text(run.summary)))
     if run.rows:
         columns = list(dict.fromkeys(name for row in run.rows for name in row))
-        table = Table(*(_text(name) for name in columns))
+        table = Table(*(_text(name).plain for name in columns))
         for row in run.rows:
             table.add_row(*(_text(row.get(name, "")) for name in columns))
         Console().print(table)

@@ -22,13 +22,17 @@ def canonical_hash(value: object) -> str:
         TypeError: When the value holds something that has no canonical form.
     """
     text = json.dumps(
-        _canonical(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+        _canonical(value),
+        sort_keys=True,
+        separators=(",", ":"),
+        ensure_ascii=False,
+        allow_nan=False,
     )
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _canonical(value: object) -> object:  # noqa: PLR0911  # one line per kind of value
-    if value is None or isinstance(value, (bool, str)) and not isinstance(value, Enum):
+def _canonical(value: object) -> object:
+    if value is None or (isinstance(value, (bool, str)) and not isinstance(value, Enum)):
         return value
     if isinstance(value, Enum):
         return _canonical(value.value)

@@ -3,27 +3,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import getpass
-import json
-from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from pydantic import BaseModel
 
-from ..core.config import PlatformSettings
-from ..core.errors import ServiceError
-from .errors import InvalidTaskError, PresetsUnreadableError, ScheduleError
+from .errors import ScheduleError
+from .session import Load, Session, fail, me, print_json, values
 
 if TYPE_CHECKING:
     from .presets import PresetsManager
     from .schemas import BrokenPreset, MonitoringTask
-    from .service import MonitoringService
-
-T = TypeVar("T")
-Load = Callable[[], PlatformSettings]
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 TaskId = Annotated[str, typer.Argument(help="Id of a task, as `tasks list` shows it.")]
@@ -50,95 +40,24 @@ def tasks_commands(load_settings: Load) -> typer.Typer:
         load_settings: Returns the settings, or ends the program.
     """
     app = typer.Typer(help="Scheduled tasks: look at them, change them.", no_args_is_help=True)
-    session = _Session(load_settings)
+    session = Session(load_settings)
     _add_looking(app, session)
     _add_changing(app, session)
     _add_running(app, session)
     return app
 
 
-class _Session:
-    """Opens what a command needs, and ends the program with a sentence when it fails."""
-
-    def __init__(self, load: Load) -> None:
-        self.load = load
-
-    def presets(self, work: Callable[[PresetsManager], Awaitable[T]]) -> T:
-        """Return what some work with the tasks returns."""
-        from .composition import open_presets  # noqa: PLC0415  # keeps --help quick
-
-        async def session() -> T:
-            async with open_presets(self.load()) as presets:
-                return await work(presets)
-
-        return _sentences(session)
-
-    def service(self, work: Callable[[MonitoringService], Awaitable[T]]) -> T:
-        """Return what some work with the service returns."""
-        from .composition import open_monitoring  # noqa: PLC0415  # as above
-
-        async def session() -> T:
-            async with open_monitoring(self.load()) as service:
-                return await work(service)
-
-        return _sentences(session)
-
-
-def _sentences(session: Callable[[], Any]) -> Any:  # noqa: ANN401  # whatever the work returns
-    try:
-        return asyncio.run(session())
-    except InvalidTaskError as error:
-        _fail("The task is not valid:\n" + "\n".join(f"  {line}" for line in error.problems))
-    except ServiceError as error:
-        _fail(str(error))
-
-
-def _fail(message: str) -> NoReturn:
-    typer.echo(message, err=True)
-    raise typer.Exit(1)
-
-
-def _print_json(value: object) -> None:
-    def plain(item: object) -> object:
-        return item.model_dump(mode="json") if isinstance(item, BaseModel) else str(item)
-
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=plain))
-
-
-def _me(operator: str) -> str:
-    if operator:
-        return operator
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a container's user has no name
-        return ""
-
-
-def _values(pairs: Sequence[str]) -> dict[str, Any]:
-    """Return parameters as they were written, each value read as JSON where it is some."""
-    found: dict[str, Any] = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals:
-            _fail(f"{pair!r} is not name=value.")
-        try:
-            found[name] = json.loads(value)
-        except ValueError:
-            found[name] = value
-    return found
-
-
-def _add_looking(app: typer.Typer, session: _Session) -> None:
+def _add_looking(app: typer.Typer, session: Session) -> None:
     """Add the commands that change nothing."""
 
     @app.command("list")
     def list_tasks(*, as_json: AsJson = False) -> None:
         """Show every task with its state, and its last and next run."""
-        tasks, broken = session.presets(lambda presets: presets.list())
+        tasks, broken = session.presets(lambda presets: presets.all())
         if as_json:
-            _print_json({"tasks": tasks, "broken": broken})
+            print_json({"tasks": tasks, "broken": broken})
             return
-        from . import _tables  # noqa: PLC0415  # imports rich
+        from . import _tables  # imports rich  # noqa: PLC0415  # keeps --help quick
 
         _tables.show_tasks(tasks, broken)
 
@@ -147,9 +66,9 @@ def _add_looking(app: typer.Typer, session: _Session) -> None:
         """Show all of a task, and its next five runs."""
         task = session.presets(lambda presets: presets.get(task_id))
         if as_json:
-            _print_json(task)
+            print_json(task)
             return
-        from . import _tables  # noqa: PLC0415  # as above
+        from . import _tables  # as above  # noqa: PLC0415  # keeps --help quick
 
         _tables.show_task(task)
 
@@ -162,18 +81,14 @@ def _add_looking(app: typer.Typer, session: _Session) -> None:
         as_json: AsJson = False,
     ) -> None:
         """Show the newest runs of a task, or the newest changes; of a deleted one too."""
-        load: Callable[[PresetsManager], Awaitable[Sequence[Any]]] = (
-            (lambda presets: presets.changes(task_id, limit))
-            if changes
-            else (lambda presets: presets.runs(task_id, limit))
-        )
-        found = session.presets(load)
-        if as_json:
-            _print_json(found)
-            return
-        from . import _tables  # noqa: PLC0415  # as above
+        from . import _tables  # noqa: PLC0415  # keeps --help quick
 
-        (_tables.show_changes if changes else _tables.show_runs)(found)
+        if changes:
+            changed = session.presets(lambda presets: presets.changes(task_id, limit))
+            print_json(changed) if as_json else _tables.show_changes(changed)
+        else:
+            runs = session.presets(lambda presets: presets.runs(task_id, limit))
+            print_json(runs) if as_json else _tables.show_runs(runs)
 
     @app.command()
     def validate(*, cron: Cron = "", timezone: Zone = "UTC", as_json: AsJson = False) -> None:
@@ -181,9 +96,9 @@ def _add_looking(app: typer.Typer, session: _Session) -> None:
         if cron:
             _preview(cron, timezone, as_json=as_json)
             return
-        tasks, broken = session.presets(lambda presets: presets.list())
+        tasks, broken = session.presets(lambda presets: presets.all())
         if as_json:
-            _print_json({"valid": len(tasks), "broken": broken})
+            print_json({"valid": len(tasks), "broken": broken})
         else:
             for preset in broken:
                 typer.echo(f"{preset.id}: {'; '.join(preset.problems)}", err=True)
@@ -194,14 +109,14 @@ def _add_looking(app: typer.Typer, session: _Session) -> None:
     @app.command("checks")
     def show_checks(*, as_json: AsJson = False) -> None:
         """Show what tasks can look at, with the parameters of each check."""
-        from .checks import load_checks  # noqa: PLC0415  # imports the HTTP library
+        from .checks import load_checks  # imports the HTTP library  # noqa: PLC0415  # keeps --help quick
 
         known = {
             check.kind: {"title": check.title, "parameters": check.parameters.model_json_schema()}
             for check in load_checks()
         }
         if as_json:
-            _print_json(known)
+            print_json(known)
             return
         for kind, about in known.items():
             typer.echo(f"{kind}: {about['title']}")
@@ -213,34 +128,34 @@ def _add_looking(app: typer.Typer, session: _Session) -> None:
 
 def _preview(cron: str, timezone: str, *, as_json: bool) -> None:
     """Show when an expression comes next, or why it can't be used."""
-    from .presets import utc_now  # noqa: PLC0415  # keeps --help quick
-    from .schedule import Schedule, zone  # noqa: PLC0415  # as above
+    from .presets import utc_now  # keeps --help quick  # noqa: PLC0415  # keeps --help quick
+    from .schedule import Schedule, zone  # as above  # noqa: PLC0415  # keeps --help quick
 
     try:
         times = Schedule(cron=cron, timezone=timezone).next_times(utc_now(), 5)
         local = [moment.astimezone(zone(timezone)).isoformat() for moment in times]
     except ScheduleError as error:
-        _fail(f"{cron}: {error}")
+        fail(f"{cron}: {error}")
     if as_json:
-        _print_json({"cron": cron, "timezone": timezone, "next": local})
+        print_json({"cron": cron, "timezone": timezone, "next": local})
     else:
         typer.echo("\n".join(local))
 
 
-def _add_changing(app: typer.Typer, session: _Session) -> None:
+def _add_changing(app: typer.Typer, session: Session) -> None:
     """Add the commands that change tasks."""
 
     @app.command()
-    def add(  # noqa: PLR0913  # an option per field
+    def add(
         name: Annotated[str, typer.Argument(help="Its name, for people.")],
         *,
         check: Annotated[str, typer.Option(help="What it does: see `tasks checks`.")],
-        parameter: Parameters = [],  # noqa: B006  # Typer copies it
+        parameter: Parameters = [],  # Typer copies it  # noqa: B006  # Typer copies it
         cron: Cron = "",
         every: Every = 0,
         timezone: Zone = "UTC",
-        recipient: Recipients = [],  # noqa: B006  # as above
-        channel: Channels = [],  # noqa: B006  # as above
+        recipient: Recipients = [],  # as above  # noqa: B006  # Typer copies it
+        channel: Channels = [],  # as above  # noqa: B006  # Typer copies it
         notify: Notify = "on_change",
         grace: Grace = 300,
         task_id: Annotated[str, typer.Option("--id", help="Its id; made from the name.")] = "",
@@ -253,7 +168,7 @@ def _add_changing(app: typer.Typer, session: _Session) -> None:
             "id": task_id,
             "name": name,
             "check": check,
-            "parameters": _values(parameter),
+            "parameters": values(parameter),
             "cron": cron or None,
             "interval_s": every or None,
             "timezone": timezone,
@@ -263,21 +178,21 @@ def _add_changing(app: typer.Typer, session: _Session) -> None:
             "misfire_grace_s": grace,
             "active": not inactive,
         }
-        task = session.presets(lambda presets: presets.add(given, by=_me(operator)))
+        task = session.presets(lambda presets: presets.add(given, by=me(operator)))
         _say(task, "Added", as_json=as_json)
 
     @app.command()
-    def edit(  # noqa: PLR0913  # as above
+    def edit(
         task_id: TaskId,
         *,
         name: Annotated[str, typer.Option(help="Another name.")] = "",
         check: Annotated[str, typer.Option(help="Another check.")] = "",
-        parameter: Parameters = [],  # noqa: B006  # as above
+        parameter: Parameters = [],  # as above  # noqa: B006  # Typer copies it
         cron: Cron = "",
         every: Every = 0,
         timezone: Zone = "",
-        recipient: Recipients = [],  # noqa: B006  # as above
-        channel: Channels = [],  # noqa: B006  # as above
+        recipient: Recipients = [],  # as above  # noqa: B006  # Typer copies it
+        channel: Channels = [],  # as above  # noqa: B006  # Typer copies it
         notify: Notify = "",
         grace: Grace = 0,
         operator: Operator = "",
@@ -300,10 +215,10 @@ def _add_changing(app: typer.Typer, session: _Session) -> None:
                 changes |= {"cron": cron or None, "interval_s": every or None}
             if parameter:
                 document = (await presets.store.read()).get(task_id, {})
-                changes["parameters"] = {**document.get("parameters", {}), **_values(parameter)}
+                changes["parameters"] = {**document.get("parameters", {}), **values(parameter)}
             if not changes:
-                _fail("Nothing to change: name a field, as in --cron or --parameter.")
-            return await presets.edit(task_id, changes, by=_me(operator))
+                fail("Nothing to change: name a field, as in --cron or --parameter.")
+            return await presets.edit(task_id, changes, by=me(operator))
 
         _say(session.presets(work), "Changed", as_json=as_json)
 
@@ -317,36 +232,36 @@ def _add_changing(app: typer.Typer, session: _Session) -> None:
         """Delete a task; its history stays."""
         if not yes:
             typer.confirm(f"Delete {task_id}?", abort=True)
-        session.presets(lambda presets: presets.remove(task_id, by=_me(operator)))
+        session.presets(lambda presets: presets.remove(task_id, by=me(operator)))
         typer.echo(f"Deleted {task_id}.")
 
     _add_switches(app, session)
 
 
-def _add_switches(app: typer.Typer, session: _Session) -> None:
+def _add_switches(app: typer.Typer, session: Session) -> None:
     """Add the commands that switch tasks on and off, and bring them from elsewhere."""
 
     @app.command()
     def activate(task_id: TaskId, *, operator: Operator = "") -> None:
         """Let a task run by itself."""
-        by = _me(operator)
+        by = me(operator)
         session.presets(lambda presets: presets.set_active(task_id, active=True, by=by))
         typer.echo(f"{task_id} is active.")
 
     @app.command()
     def deactivate(task_id: TaskId, *, operator: Operator = "") -> None:
         """Keep a task, without running it."""
-        by = _me(operator)
+        by = me(operator)
         session.presets(lambda presets: presets.set_active(task_id, active=False, by=by))
         typer.echo(f"{task_id} is not active.")
 
     @app.command()
     def examples(*, operator: Operator = "") -> None:
         """Add two tasks to try: an endpoint and its certificate, and stock of parts."""
-        from .examples import example_tasks  # noqa: PLC0415  # keeps --help quick
+        from .examples import example_tasks  # keeps --help quick  # noqa: PLC0415  # keeps --help quick
 
         async def work(presets: PresetsManager) -> list[MonitoringTask]:
-            return [await presets.add(one, by=_me(operator)) for one in example_tasks()]
+            return [await presets.add(one, by=me(operator)) for one in example_tasks()]
 
         for task in session.presets(work):
             typer.echo(f"Added {task.id}; it is not active: `tasks run {task.id}` tries it.")
@@ -354,16 +269,17 @@ def _add_switches(app: typer.Typer, session: _Session) -> None:
     @app.command("import")
     def import_file(path: Path, *, operator: Operator = "") -> None:
         """Add the tasks of another presets.json, as after switching to a database."""
-        from .files import FilePresets  # noqa: PLC0415  # as above
-        from .schemas import DEFINITION  # noqa: PLC0415  # as above
+        from .files import FilePresets  # as above  # noqa: PLC0415  # keeps --help quick
+        from .schemas import DEFINITION  # as above  # noqa: PLC0415  # keeps --help quick
+
+        if not path.is_file():
+            fail(f"There is no file {path}.")
 
         async def work(presets: PresetsManager) -> int:
-            if not path.is_file():
-                raise PresetsUnreadableError(f"There is no file {path}.")
             found = await FilePresets(path).read()
             for document in found.values():
                 fields = {n: document[n] for n in ("id", *DEFINITION) if n in document}
-                await presets.add(fields, by=_me(operator))
+                await presets.add(fields, by=me(operator))
             return len(found)
 
         typer.echo(f"Added {session.presets(work)} tasks.")
@@ -372,15 +288,15 @@ def _add_switches(app: typer.Typer, session: _Session) -> None:
 def _say(task: MonitoringTask | BrokenPreset, verb: str, *, as_json: bool) -> None:
     """Show a task that was written."""
     if as_json:
-        _print_json(task)
+        print_json(task)
         return
-    from . import _tables  # noqa: PLC0415  # imports rich
+    from . import _tables  # imports rich  # noqa: PLC0415  # keeps --help quick
 
     typer.echo(f"{verb} {task.id}.")
     _tables.show_next(task)
 
 
-def _add_running(app: typer.Typer, session: _Session) -> None:
+def _add_running(app: typer.Typer, session: Session) -> None:
     """Add the commands that run something."""
 
     @app.command()
@@ -388,11 +304,11 @@ def _add_running(app: typer.Typer, session: _Session) -> None:
         """Run a task here and now, active or not; exit code 1 unless all is well."""
         found = session.service(lambda service: service.run(task_id))
         if found is None:
-            _fail(f"{task_id} did not run.")
+            fail(f"{task_id} did not run.")
         if as_json:
-            _print_json(found)
+            print_json(found)
         else:
-            from . import _tables  # noqa: PLC0415  # as above
+            from . import _tables  # as above  # noqa: PLC0415  # keeps --help quick
 
             _tables.show_run(found)
         if found.outcome != "ok":
@@ -404,9 +320,9 @@ def _add_running(app: typer.Typer, session: _Session) -> None:
         port: Annotated[int | None, typer.Option(help="Port; 0 picks a free one.")] = None,
     ) -> None:
         """Serve the page on this machine, behind the password of the settings."""
-        from .ui.launch import UiError, serve  # noqa: PLC0415  # as above
+        from .ui.launch import UiError, serve  # as above  # noqa: PLC0415  # keeps --help quick
 
         try:
             serve(session.load(), port=port)
         except UiError as error:
-            _fail(str(error))
+            fail(str(error))

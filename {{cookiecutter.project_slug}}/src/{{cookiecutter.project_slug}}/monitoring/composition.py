@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,7 @@ from .presets import PresetsManager
 from .repository import DatabasePresets
 # jinja: endif
 from .service import MonitoringService
+from .store import PresetsStore
 
 if TYPE_CHECKING:
     from ..core.config import PlatformSettings
@@ -41,25 +42,22 @@ if TYPE_CHECKING:
 @asynccontextmanager
 async def open_presets(settings: PlatformSettings) -> AsyncGenerator[PresetsManager]:
     """Yield the tasks, for whoever only reads and writes them."""
-    async with AsyncExitStack() as stack:
-        yield _presets(settings, stack, {})
+    async with _opened(settings) as opened:
+        yield _presets(settings, opened)
 
 
 @asynccontextmanager
 async def open_monitoring(settings: PlatformSettings) -> AsyncGenerator[MonitoringService]:
     """Yield the service; nothing is connected before it is used."""
     async with AsyncExitStack() as stack:
+        opened = await stack.enter_async_context(_opened(settings))
         http = await stack.enter_async_context(HttpClient(settings.http_client, name="monitoring"))
         mail = await stack.enter_async_context(open_mail(settings))
         admins = await stack.enter_async_context(open_admins(settings))
-        jobs = JobClient(settings.jobs, lambda: make_store(settings.jobs))
-        stack.push_async_callback(jobs.aclose)
-        resources: dict[type[Any], object] = {JobClient: jobs}
-        presets = _presets(settings, stack, resources)
         yield MonitoringService(
-            presets,
+            _presets(settings, opened),
             load_checks(),
-            CheckContext(settings=settings, http=http, resources=resources),
+            CheckContext(settings=settings, http=http, resources=opened),
             _notifiers(settings.monitoring, http, mail),
             admins,
             settings.monitoring,
@@ -67,17 +65,32 @@ async def open_monitoring(settings: PlatformSettings) -> AsyncGenerator[Monitori
         )
 
 
-def _presets(
-    settings: PlatformSettings, stack: AsyncExitStack, resources: dict[type[Any], object]
-) -> PresetsManager:
+@asynccontextmanager
+async def _opened(settings: PlatformSettings) -> AsyncGenerator[dict[type[Any], object]]:
+    """Open what keeps tasks, and what checks look at; each connects when it is used."""
+    async with AsyncExitStack() as stack:
+        jobs = JobClient(settings.jobs, lambda: make_store(settings.jobs))
+        stack.push_async_callback(jobs.aclose)
+        opened: dict[type[Any], object] = {JobClient: jobs}
+        # jinja: if cookiecutter.include_database
+        database = Database(settings.database)
+        stack.push_async_callback(database.aclose)
+        opened[Database] = database
+        # jinja: endif
+        yield opened
+
+
+def _presets(settings: PlatformSettings, opened: Mapping[type[Any], object]) -> PresetsManager:
+    """Return the tasks, from the database where there is one, or else from a file."""
     own = settings.monitoring
     # jinja: if cookiecutter.include_database
-    database = Database(settings.database)
-    stack.push_async_callback(database.aclose)
-    resources[Database] = database
-    store = DatabasePresets(database, runs_kept=own.history_runs)
-    # jinja: else
-    store = FilePresets(own.presets_path, runs_kept=own.history_runs)
+    database = opened[Database]
+    assert isinstance(database, Database)  # noqa: S101  # for the type checker
+    store: PresetsStore = DatabasePresets(database, runs_kept=own.history_runs)
+    # jinja: endif
+    # jinja: if not cookiecutter.include_database
+    del opened
+    store: PresetsStore = FilePresets(own.presets_path, runs_kept=own.history_runs)
     # jinja: endif
     return PresetsManager(store, load_checks(), own)
 

@@ -16,6 +16,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -48,7 +49,7 @@ class FilePresets:
     async def change(self, work: Callable[[Draft], T], *, only: str | None = None) -> T:
         """See `PresetsStore.change`; every task is in the draft, for they are in one file."""
         del only
-        return await asyncio.to_thread(self._change, work)
+        return await asyncio.to_thread(partial(self._change, work))
 
     async def runs(self, task_id: str, limit: int) -> list[RunRecord]:
         """See `PresetsStore.runs`."""

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from ..jobs import TaskContext, task
 from .errors import TaskNotFoundError
+from .results import run_id_of
 from .schemas import MonitoringTask
-from .service import MonitoringService, run_id_of
+from .service import MonitoringService
 
 if TYPE_CHECKING:
     from ..core.config import PlatformSettings
@@ -46,7 +47,7 @@ async def enqueue_run(task: MonitoringTask, due: datetime) -> str:
 @asynccontextmanager
 async def open_service(settings: PlatformSettings) -> AsyncGenerator[MonitoringService]:
     """Open the service for tasks."""
-    from .composition import open_monitoring  # noqa: PLC0415  # imports the HTTP library
+    from .composition import open_monitoring  # imports the HTTP library  # noqa: PLC0415  # only workers open it
 
     async with open_monitoring(settings) as opened:
         yield opened
@@ -58,10 +59,13 @@ async def open_scheduling(settings: PlatformSettings) -> AsyncGenerator[Scheduli
     if not settings.monitoring.scheduler:
         yield Scheduling()
         return
-    from ..mail.composition import open_admins  # noqa: PLC0415  # as above
-    from .composition import open_monitoring  # noqa: PLC0415  # as above
-    from .scheduler import MonitoringScheduler  # noqa: PLC0415  # imports APScheduler
+    from ..mail.composition import open_admins  # as above  # noqa: PLC0415  # only workers open it
+    from .composition import open_monitoring  # as above  # noqa: PLC0415  # only workers open it
+    from .scheduler import MonitoringScheduler  # imports APScheduler  # noqa: PLC0415  # only workers open it
 
-    async with open_monitoring(settings) as service, open_admins(settings) as admins:
-        async with MonitoringScheduler(service, enqueue_run, admins).running():
-            yield Scheduling()
+    async with (
+        open_monitoring(settings) as service,
+        open_admins(settings) as admins,
+        MonitoringScheduler(service, enqueue_run, admins).running(),
+    ):
+        yield Scheduling()

@@ -74,7 +74,7 @@ class PresetsManager:
         self._settings = settings
         self._clock = clock
 
-    async def list(self) -> tuple[list[MonitoringTask], list[BrokenPreset]]:
+    async def all(self) -> tuple[list[MonitoringTask], list[BrokenPreset]]:
         """Return the tasks, and those that can't be read, both in the order of their ids.
 
         Raises:

@@ -87,14 +87,10 @@ class DatabasePresets:
     async def aclose(self) -> None:
         """See `PresetsStore.aclose`; the database is closed by whoever opened it."""
 
-    async def _keep(
-        self, session: AsyncSession, before: dict[str, Document], draft: Draft
-    ) -> None:
+    async def _keep(self, session: AsyncSession, before: dict[str, Document], draft: Draft) -> None:
         """Write what a draft changed."""
         for task_id in before.keys() - draft.tasks.keys():
-            await session.execute(
-                delete(MonitoringTaskRow).where(MonitoringTaskRow.id == task_id)
-            )
+            await session.execute(delete(MonitoringTaskRow).where(MonitoringTaskRow.id == task_id))
         for task_id, document in draft.tasks.items():
             if before.get(task_id) != document:
                 row = MonitoringTaskRow(id=task_id, document=_json(document))

@@ -17,16 +17,24 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from apscheduler.executors.base import BaseExecutor
-from apscheduler.schedulers.asyncio import AsyncIOScheduler
-from apscheduler.triggers.base import BaseTrigger
-from apscheduler.triggers.interval import IntervalTrigger
+from apscheduler.executors.base import (  # type: ignore[import-untyped]  # ships no types
+    BaseExecutor,
+)
+from apscheduler.schedulers.asyncio import (  # type: ignore[import-untyped]  # ships no types
+    AsyncIOScheduler,
+)
+from apscheduler.triggers.base import (  # type: ignore[import-untyped]  # ships no types
+    BaseTrigger,
+)
+from apscheduler.triggers.interval import (  # type: ignore[import-untyped]  # ships no types
+    IntervalTrigger,
+)
 
 from ..utils.logging import get_logger
 from .errors import InvalidTaskError, MonitoringError, TaskNotFoundError
 from .presets import utc_now
-from .schemas import MonitoringTask
 from .schedule import Schedule
+from .schemas import MonitoringTask
 from .service import Admins, MonitoringService
 
 SYNC_S = 5
@@ -63,7 +71,7 @@ class _Executor(BaseExecutor):  # type: ignore[misc]  # as above
         self._fire = fire
         self.running: set[asyncio.Task[None]] = set()
 
-    def _do_submit_job(self, job: Any, run_times: list[datetime]) -> None:  # noqa: ANN401  # as above
+    def _do_submit_job(self, job: Any, run_times: list[datetime]) -> None:  # as above  # noqa: ANN401  # APScheduler ships no types
         async def run() -> None:
             try:
                 await self._fire(job.id, run_times[-1].astimezone(UTC))
@@ -127,9 +135,9 @@ class MonitoringScheduler:
     async def sync(self) -> None:
         """Bring what is waited for in line with the tasks as they are now."""
         try:
-            tasks, broken = await self._service.presets.list()
+            tasks, broken = await self._service.presets.all()
         except MonitoringError as error:
-            log.error("monitoring_presets_unreadable", reason=str(error))
+            log.warning("monitoring_presets_unreadable", reason=str(error))
             self._unreadable = True
             await self._admins.notify(_UNREADABLE, "Scheduled tasks can't be read", str(error))
             return
@@ -173,8 +181,8 @@ class MonitoringScheduler:
             await self._dispatch(job_id, due)
         except (TaskNotFoundError, InvalidTaskError):
             self._known.pop(job_id, None)  # the next look at the tasks deals with it
-        except Exception as error:  # noqa: BLE001  # whatever the store raises, this run is tried again
-            log.error("monitoring_not_enqueued", task_id=job_id, due=due, error=repr(error))
+        except Exception:  # whatever the job store raises, this run is tried again
+            log.exception("monitoring_not_enqueued", task_id=job_id, due=due)
             self._known.pop(job_id, None)  # waited for again from what is written down
 
     async def _dispatch(self, task_id: str, due: datetime) -> None:

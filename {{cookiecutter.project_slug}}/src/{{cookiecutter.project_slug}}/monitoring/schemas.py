@@ -22,7 +22,9 @@ ID_PATTERN = r"^[a-z0-9][a-z0-9-]{0,63}$"
 # Control characters, line separators and what turns the direction of text around: they would
 # change how a terminal, a page or a mail shows the rest.
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff]")
-_ADDRESS = re.compile(r"[^@\s<>\"',;:()\[\]\\]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])")
+_ADDRESS = re.compile(
+    r"[^@\s<>\"',;:()\[\]\\]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])"
+)
 
 
 def _one_line(text: str) -> str:
@@ -105,18 +107,44 @@ class MonitoringTask(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=False)
 
-    id: str = Field(default="", pattern=r"^[a-z0-9][a-z0-9-]{0,63}$|^$", description="Its name in commands; by default made from the name.")
+    id: str = Field(
+        default="",
+        pattern=r"^[a-z0-9][a-z0-9-]{0,63}$|^$",
+        description="Its name in commands; by default made from the name.",
+    )
     name: Line = Field(min_length=1, max_length=120, description="Its name for people.")
     check: str = Field(pattern=r"^[a-z][a-z0-9_]{0,63}$", description="What it does.")
-    parameters: dict[str, JsonValue] = Field(default_factory=dict, description="What the check is to look at.")
-    cron: Annotated[str, AfterValidator(_cron)] | None = Field(default=None, description="Five fields, or @hourly, @daily, @weekly, @monthly, @yearly.")
-    interval_s: int | None = Field(default=None, ge=1, le=31_536_000, description="Seconds between runs, counted from 1970, so that every process agrees.")
-    timezone: Annotated[str, AfterValidator(_zone_name)] = Field(default="UTC", description="Whose clock the cron expression reads.")
-    recipients: tuple[Annotated[str, AfterValidator(_address)], ...] = Field(default=(), max_length=50, description="Mail addresses.")
-    channels: tuple[str, ...] | None = Field(default=None, description="Who tells; by default every channel that is set up.")
-    notify_condition: NotifyCondition = Field(default="on_change", description="always, on_change or on_failure.")
+    parameters: dict[str, JsonValue] = Field(
+        default_factory=dict, description="What the check is to look at."
+    )
+    cron: Annotated[str, AfterValidator(_cron)] | None = Field(
+        default=None, description="Five fields, or @hourly, @daily, @weekly, @monthly, @yearly."
+    )
+    interval_s: int | None = Field(
+        default=None,
+        ge=1,
+        le=31_536_000,
+        description="Seconds between runs, counted from 1970, so that every process agrees.",
+    )
+    timezone: Annotated[str, AfterValidator(_zone_name)] = Field(
+        default="UTC", description="Whose clock the cron expression reads."
+    )
+    recipients: tuple[Annotated[str, AfterValidator(_address)], ...] = Field(
+        default=(), max_length=50, description="Mail addresses."
+    )
+    channels: tuple[str, ...] | None = Field(
+        default=None, description="Who tells; by default every channel that is set up."
+    )
+    notify_condition: NotifyCondition = Field(
+        default="on_change", description="always, on_change or on_failure."
+    )
     active: bool = Field(default=True, description="Whether it runs by itself.")
-    misfire_grace_s: int = Field(default=300, ge=1, le=86_400, description="Seconds after which a run that could not start is left out.")
+    misfire_grace_s: int = Field(
+        default=300,
+        ge=1,
+        le=86_400,
+        description="Seconds after which a run that could not start is left out.",
+    )
 
     version: int = 1
     created: datetime = Field(default_factory=lambda: datetime.now(UTC))
@@ -131,7 +159,7 @@ class MonitoringTask(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _named(cls, given: Any) -> Any:  # noqa: ANN401  # pydantic's own signature
+    def _named(cls, given: Any) -> Any:  # pydantic's own signature  # noqa: ANN401  # pydantic's own signature
         if isinstance(given, dict) and not given.get("id") and isinstance(given.get("name"), str):
             return given | {"id": slug(given["name"])}
         return given

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -15,26 +14,19 @@ from uuid import uuid4
 import stamina
 from pydantic import ValidationError
 
-from ..clients.errors import (
-    BlockedAddressError,
-    CallTimeoutError,
-    CircuitOpenError,
-    ConnectionFailedError,
-    HttpClientError,
-)
+from ..clients.errors import HttpClientError
 from ..utils.logging import get_logger
-from .canonical import canonical_hash
 from .errors import (
     BrokenTaskError,
     CheckError,
     InvalidTaskError,
     NotifierError,
     TaskNotFoundError,
-    TransientCheckError,
     TransientNotifierError,
 )
 from .notifiers.base import Notification, Notifier
 from .presets import PresetsManager, utc_now
+from .results import failure, findings, is_transient, run_id_of
 from .schemas import MonitoringTask, Outcome, PendingNotice, RunRecord, TaskStatus
 
 if TYPE_CHECKING:
@@ -43,14 +35,11 @@ if TYPE_CHECKING:
 
 MAX_PENDING = 20
 """Notices of a task that wait for a channel; of more, the oldest are dropped, with a warning."""
-_MAX_FACTS = 16_384
-_MAX_ROWS = 200
 _STATUS = {
     Outcome.OK: TaskStatus.OK,
     Outcome.ALERT: TaskStatus.ALERT,
     Outcome.ERROR: TaskStatus.ERROR,
 }
-_TRANSIENT_CALLS = (CallTimeoutError, CircuitOpenError, ConnectionFailedError)
 
 log = get_logger("monitoring")
 
@@ -175,17 +164,17 @@ class MonitoringService:
         found: dict[str, Any]
         try:
             async with asyncio.timeout(self._settings.check_timeout_s):
-                found = _findings(await self._checked(task))
+                found = findings(await self._checked(task))
         except BrokenTaskError as error:
             await self.deactivate_broken(task.id, str(error))
-            found = _failure(str(error))
+            found = failure(str(error))
         except TimeoutError:
-            found = _failure(f"it took longer than {self._settings.check_timeout_s:g} s")
+            found = failure(f"it took longer than {self._settings.check_timeout_s:g} s")
         except (CheckError, HttpClientError) as error:
-            found = _failure(str(error))
-        except Exception as error:  # noqa: BLE001  # a project's check may raise anything; the run goes on record
+            found = failure(str(error))
+        except Exception as error:  # a project's check may raise anything; the run goes on record
             log.exception("monitoring_check_raised", task_id=task.id, check=task.check)
-            found = _failure(f"the check raised {type(error).__name__}")
+            found = failure(f"the check raised {type(error).__name__}")
         run = RunRecord(
             task_id=task.id,
             run_id=run_id,
@@ -210,12 +199,12 @@ class MonitoringService:
             parameters = self.checks.read(task.check, task.parameters)
         except ValidationError as error:
             raise BrokenTaskError(f"its parameters no longer fit: {error.error_count()}") from error
-        async for attempt in self._attempts(_is_transient):
+        async for attempt in self._attempts(is_transient):
             with attempt:
                 result: CheckResult = await strategy.run(parameters, self._context)
         return result
 
-    def _attempts(self, on: Callable[[Exception], bool]) -> Any:  # noqa: ANN401  # stamina's private type
+    def _attempts(self, on: Callable[[Exception], bool]) -> Any:  # stamina's private type  # noqa: ANN401  # stamina's type is private
         return stamina.retry_context(
             on=on,
             attempts=self._settings.attempts,
@@ -307,7 +296,7 @@ class MonitoringService:
                     await notifier.notify(notification)
         except NotifierError as error:
             problem = str(error)
-        except Exception as error:  # noqa: BLE001  # one channel's mistake must not stop the others
+        except Exception as error:  # one channel's mistake must not stop the others
             log.exception("monitoring_notifier_raised", task_id=task.id, channel=name)
             problem = f"it raised {type(error).__name__}"
         else:
@@ -378,43 +367,3 @@ class MonitoringService:
         if problem:
             status = TaskStatus.FAILING if failing else TaskStatus.ERROR
         return update | {"status": status, "problem": problem}
-
-
-def run_id_of(task_id: str, scheduled_for: datetime) -> str:
-    """Return the name of a run that is due at some time, the same in every process."""
-    return f"monitoring-{task_id}-{scheduled_for:%Y%m%dT%H%M%SZ}"
-
-
-def _is_transient(error: Exception) -> bool:
-    if isinstance(error, BlockedAddressError):
-        return False
-    return isinstance(error, (TransientCheckError, *_TRANSIENT_CALLS))
-
-
-def _failure(reason: str) -> dict[str, Any]:
-    return {"outcome": Outcome.ERROR, "summary": " ".join(reason.split())[:500]}
-
-
-def _findings(result: CheckResult) -> dict[str, Any]:
-    """Return what is recorded of a result.
-
-    Raises:
-        CheckError: When it holds something that can't be compared.
-    """
-    facts: Any = {"ok": result.ok, "facts": result.facts}
-    if result.facts is None:
-        facts = {"ok": result.ok, "summary": result.summary}
-    try:
-        digest = canonical_hash(facts)
-        shown = json.loads(json.dumps(result.facts, default=str))
-    except (TypeError, ValueError) as error:
-        raise CheckError(f"the check's facts can't be compared: {error}") from error
-    if len(json.dumps(shown)) > _MAX_FACTS:
-        shown = {"left_out": "the facts are too large to keep"}
-    return {
-        "outcome": Outcome.OK if result.ok else Outcome.ALERT,
-        "summary": " ".join(result.summary.split())[:500],
-        "facts": shown,
-        "rows": tuple(result.rows[:_MAX_ROWS]),
-        "hash": digest,
-    }

@@ -26,7 +26,7 @@ class CheckParameters(BaseModel):
 
 
 P = TypeVar("P", bound=CheckParameters)
-PC = TypeVar("PC", bound=CheckParameters, contravariant=True)
+P_contra = TypeVar("P_contra", bound=CheckParameters, contravariant=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +85,7 @@ class CheckContext:
         return found.get_secret_value()
 
 
-class Check(Protocol[PC]):
+class Check(Protocol[P_contra]):
     """A way to look at something.
 
     `run` returns what it found, good or bad. When it could not find out it raises
@@ -97,7 +97,7 @@ class Check(Protocol[PC]):
     title: ClassVar[str]
     parameters: ClassVar[type[Any]]
 
-    async def run(self, parameters: PC, context: CheckContext) -> CheckResult:
+    async def run(self, parameters: P_contra, context: CheckContext) -> CheckResult:
         """Look, and return what was found."""
         ...
 
@@ -128,7 +128,7 @@ class CheckRegistry:
     def __iter__(self) -> Iterator[Any]:
         return iter(sorted(self._checks.values(), key=lambda check: str(check.kind)))
 
-    def add(self, check: Any) -> None:  # noqa: ANN401  # a Check of any parameters
+    def add(self, check: Any) -> None:  # a Check of any parameters  # noqa: ANN401  # a check of any parameters
         """Add a check.
 
         Raises:
@@ -138,7 +138,7 @@ class CheckRegistry:
             raise ValueError(f"two checks are called {check.kind}: give one another name")
         self._checks[check.kind] = check
 
-    def find(self, kind: str) -> Any:  # noqa: ANN401  # as above
+    def find(self, kind: str) -> Any:  # as above  # noqa: ANN401  # a check of any parameters
         """Return a check.
 
         Raises:
@@ -157,7 +157,7 @@ class CheckRegistry:
         except BrokenTaskError as error:
             return [f"check: {error}"]
         except ValidationError as error:
-            from ..presets import problems_of  # noqa: PLC0415  # it imports what imports this
+            from ..presets import problems_of  # it imports what imports this  # noqa: PLC0415  # it imports what imports this
 
             return [f"parameters.{problem}" for problem in problems_of(error)]
         return []

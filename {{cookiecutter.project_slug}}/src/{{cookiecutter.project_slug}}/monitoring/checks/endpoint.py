@@ -42,7 +42,8 @@ class EndpointParameters(CheckParameters):
         default="", max_length=500, description="Regular expression that the body must match."
     )
     json_equals: dict[str, JsonValue] = Field(
-        default_factory=dict, description='Values in a JSON body by path: {"checks.database": true}.'
+        default_factory=dict,
+        description='Values in a JSON body by path: {"checks.database": true}.',
     )
     max_ms: float | None = Field(default=None, gt=0, description="Slowest answer that is fine.")
     secret: str = Field(default="", description="Name of a secret, sent as a bearer token.")
@@ -82,7 +83,9 @@ class EndpointCheck:
         return CheckResult(ok=not problems, summary=summary, facts={"problems": [*problems]})
 
     @staticmethod
-    def _problems(parameters: EndpointParameters, status: int, body: str) -> Any:  # noqa: ANN401  # strings, one by one
+    def _problems(
+        parameters: EndpointParameters, status: int, body: str
+    ) -> Any:  # strings, one by one  # noqa: ANN401  # any JSON
         if status not in parameters.status:
             wanted = " or ".join(map(str, parameters.status))
             yield f"answered {status} instead of {wanted}"
@@ -95,8 +98,8 @@ class EndpointCheck:
             yield from _json_problems(parameters.json_equals, body)
 
 
-def _json_problems(expected: dict[str, JsonValue], body: str) -> Any:  # noqa: ANN401  # as above
-    import orjson  # noqa: PLC0415  # few checks read JSON
+def _json_problems(expected: dict[str, JsonValue], body: str) -> Any:  # as above  # noqa: ANN401  # any JSON
+    import orjson  # few checks read JSON  # noqa: PLC0415  # few checks read JSON
 
     try:
         whole: Any = orjson.loads(body)

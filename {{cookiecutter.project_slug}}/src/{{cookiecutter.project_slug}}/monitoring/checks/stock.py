@@ -12,10 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ...clients.errors import (
     BlockedAddressError,
+    CallTimeoutError,
     CircuitOpenError,
     ConnectionFailedError,
     HttpClientError,
-    CallTimeoutError,
 )
 from ..errors import PermanentCheckError, TransientCheckError
 from .base import CheckContext, CheckParameters, CheckResult
@@ -81,7 +81,9 @@ class StockCheck:
         headers = {"accept": "application/json"}
         if parameters.secret:
             headers["authorization"] = f"Token {context.secret(parameters.secret)}"
-        levels = [await self._level(part, parameters.url, headers, context) for part in parameters.parts]
+        levels = [
+            await self._level(part, parameters.url, headers, context) for part in parameters.parts
+        ]
         short = shortages(levels)
         said = ", ".join(f"{level.name} ({_number(level.missing)} missing)" for level in short[:3])
         more = f" and {len(short) - 3} more" if len(short) > 3 else ""
@@ -129,7 +131,7 @@ class StockCheck:
         return StockLevel(part.id, answer.name, part.quantity, answer.in_stock)
 
 
-def _json(response: Any) -> Any:  # noqa: ANN401  # the HTTP library's type, and any JSON
+def _json(response: Any) -> Any:  # the HTTP library's type, and any JSON  # noqa: ANN401  # the HTTP library's response, and any JSON
     return response.json()
 
 

@@ -42,7 +42,7 @@ class EmailNotifier:
 
 def compose(notification: Notification) -> Email:
     """Return the message of a notification."""
-    from ...mail.rendering import MailTemplates  # noqa: PLC0415  # imports Jinja, for mail alone
+    from ...mail.rendering import MailTemplates  # imports Jinja, for mail alone  # noqa: PLC0415  # imports Jinja, for mail alone
 
     task, run = notification.task, notification.run
     templates = MailTemplates([_FOLDER], values={"app_name": notification.app_name})

@@ -76,7 +76,11 @@ class SlackNotifier(_Webhook):
     def body(self, notification: Notification) -> object:
         """Return a message; `&`, `<` and `>` are all that its markup needs escaped."""
         run = notification.run
-        lines = [f"*{_slack(notification.headline)}*", _slack(run.summary), *_rows(notification, _slack)]
+        lines = [
+            f"*{_slack(notification.headline)}*",
+            _slack(run.summary),
+            *_rows(notification, _slack),
+        ]
         return {"text": "\n".join(lines)[:3000]}
 
 
