@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import getpass
 import json
+import sys
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -46,7 +48,9 @@ class Session:
 
         async def session() -> T:
             async with open_monitoring(self.load()) as service:
-                return await work(service)
+                # A mail that is printed, in development, is not what the command prints.
+                with contextlib.redirect_stdout(sys.stderr):
+                    return await work(service)
 
         return _sentences(session)
 
