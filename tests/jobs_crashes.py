@@ -1,4 +1,4 @@
-"""Kill workers with jobs in flight and count what became of them: `jobs_crashes.py PACKAGE COMMAND ...`.
+"""Kill workers with jobs in flight and see what becomes of them: `jobs_crashes.py PACKAGE COMMAND ...`.
 
 It runs in the interpreter of a rendered project, whose environment names the queue (`..._JOBS__PATH` or
 `..._JOBS__URL`), and prints one JSON document. Workers are forked from a process that has imported
@@ -18,7 +18,7 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 PACKAGE = sys.argv[1]
 QUEUE = "crash"
@@ -61,6 +61,8 @@ class Effects:
 class Child:
     """A forked process; it tells of each job that begins (`+`) and ends (`-`) through a pipe."""
 
+    living: ClassVar[set[int]] = set()
+
     def __init__(self, work: Callable[[int], None]) -> None:
         self.reader, writer = os.pipe()
         self.pid = os.fork()
@@ -70,12 +72,13 @@ class Child:
             try:
                 work(writer)
                 code = 0
-            except BaseException:  # the only way to learn of it from a forked process
+            except BaseException:  # noqa: BLE001  # the only way to learn of it from a forked process
                 traceback.print_exc()
             finally:
                 sys.stderr.flush()
                 os._exit(code)
         os.close(writer)
+        self.living.add(self.pid)
         self.started = self.in_flight = 0
         self.wanted = 0
 
@@ -93,6 +96,7 @@ class Child:
     def wait(self) -> int:
         """Wait for its end and return its exit status."""
         status = os.waitpid(self.pid, 0)[1]
+        self.living.discard(self.pid)
         os.close(self.reader)
         return status
 
@@ -134,7 +138,8 @@ def produce(settings: Any, count: int) -> None:
             while numbers:
                 batch, numbers = numbers[:100], numbers[100:]
                 made = [
-                    task.new_job((n,), {}, options(idempotency_key=f"order-{n}")) for n in batch[:50]
+                    task.new_job((n,), {}, options(idempotency_key=f"order-{n}"))
+                    for n in batch[:50]
                 ]
                 await client.enqueue_many(made)
                 singles = (
@@ -213,5 +218,150 @@ def settle(settings: Any, until: float) -> dict[str, int]:
     return asyncio.run(run())
 
 
+# --- leases ---------------------------------------------------------------------------------------
+
+
+def define_blocking(seconds: float) -> list[int]:
+    """Register a task that blocks the event loop of its worker, and tells when it begins and ends."""
+    pipe: list[int] = []
+    jobs = part("jobs")
+
+    async def block_loop(ctx: Any) -> None:  # noqa: ARG001  # what every task takes
+        os.write(pipe[0], b"+")
+        time.sleep(seconds)  # noqa: ASYNC251  # what must not be done, and is
+        os.write(pipe[0], b"-")
+
+    block_loop.__annotations__["ctx"] = jobs.TaskContext
+    jobs.task(queue=QUEUE, retries=60, timeout_s=3_600)(block_loop)
+    return pipe
+
+
+def enqueue_blocking(settings: Any) -> None:
+    """Enqueue one job that blocks."""
+    task = part("jobs.definition").TASKS.find("block_loop")
+    connecting = part("jobs.stores.connecting")
+
+    async def run() -> None:
+        opened = part("jobs.client").open_client(
+            settings.jobs, lambda: connecting.make_store(settings.jobs)
+        )
+        async with opened as client:
+            await client.enqueue_many([task.new_job((), {})])
+
+    asyncio.run(run())
+
+
+def two_workers(seconds: float) -> tuple[Any, list[Child]]:
+    """Return the settings and two workers that compete for one blocking job."""
+    settings = part("settings").Settings()
+    part("jobs.running")
+    pipe = define_blocking(seconds)
+    Child(lambda _writer: enqueue_blocking(settings)).wait()
+    return settings, [Child(lambda writer: consume(settings, pipe, writer)) for _ in range(2)]
+
+
+def next_word(workers: list[Child]) -> Child:
+    """Wait until a worker tells that its job has begun or ended, and return it."""
+    told, _, _ = select.select([one.reader for one in workers], [], [], LIMIT_S)
+    child = next(one for one in workers if one.reader in told)
+    child.read()
+    return child
+
+
+def blocked(seconds: str) -> dict[str, Any]:
+    """Block the loop of a worker for longer than the lease, beside one that is free."""
+    settings, workers = two_workers(float(seconds))
+    while not any(one.started and not one.in_flight for one in workers):
+        next_word(workers)
+    drained = settle(settings, time.monotonic() + LIMIT_S)
+    for child in workers:
+        os.kill(child.pid, signal.SIGTERM)
+        child.wait()
+    return {"runs": sum(one.started for one in workers), **drained}
+
+
+def reclaimed() -> dict[str, Any]:
+    """Kill the worker of a job, and return how long the other one took to start it again."""
+    _, workers = two_workers(LIMIT_S)
+    first = next_word(workers)
+    began = time.monotonic()
+    first.kill()
+    workers.remove(first)
+    next_word(workers)
+    taken_s = time.monotonic() - began
+    workers[0].kill()
+    return {"taken_s": taken_s}
+
+
+# --- transactions ---------------------------------------------------------------------------------
+
+
+class UndoneError(Exception):
+    """Ends a transaction that is to be rolled back."""
+
+
+def transactions(count: str) -> dict[str, Any]:
+    """Enqueue in transactions that are rolled back, then in one after whose commit the process ends."""
+    settings = part("settings").Settings()
+    define_task(Path("unused"))
+    reader, writer = os.pipe()
+    child = Child(lambda _writer: _enqueue_in_transactions(settings, int(count), writer))
+    child.wait()
+    os.close(writer)
+    committed = os.read(reader, 64).decode()
+    before = asyncio.run(_ids(settings, relay=False))
+    return {
+        "committed": committed,
+        "before": before,
+        "after": asyncio.run(_ids(settings, relay=True)),
+    }
+
+
+def _enqueue_in_transactions(settings: Any, count: int, writer: int) -> None:
+    database = part("core.database").Database(settings.database)
+    task = part("jobs.definition").TASKS.find("crash_effect")
+
+    async def undone(n: int) -> None:
+        async with database.transaction() as session:
+            await task.enqueue(n, session=session)
+            raise UndoneError
+
+    async def run() -> None:
+        connecting = part("jobs.stores.connecting")
+        opened = part("jobs.client").open_client(
+            settings.jobs, lambda: connecting.make_store(settings.jobs)
+        )
+        async with opened as client:
+            client.outbox = part("jobs.outbox").Outbox(lambda: None)  # nobody relays here
+            for n in range(count):
+                try:
+                    await undone(n)
+                except UndoneError:
+                    continue
+            async with database.transaction() as session:
+                job_id = await task.enqueue(count, session=session)
+            os.write(writer, job_id.encode())
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    asyncio.run(run())
+
+
+async def _ids(settings: Any, *, relay: bool) -> list[str]:
+    """Return the ids of all jobs, after relaying what is in the outbox if that is wanted."""
+    connecting = part("jobs.stores.connecting")
+    opened = part("jobs.client").open_client(
+        settings.jobs, lambda: connecting.make_store(settings.jobs)
+    )
+    async with opened as client:
+        if relay:
+            made = part("jobs.outbox").JobRelay(client, settings.database)
+            await made.relay()
+        return [job.id for job in await client.search()]
+
+
 if __name__ == "__main__":
-    print(json.dumps(globals()[sys.argv[2]](*sys.argv[3:])))
+    try:
+        print(json.dumps(globals()[sys.argv[2]](*sys.argv[3:])))
+    finally:
+        for pid in Child.living:
+            os.kill(pid, signal.SIGKILL)

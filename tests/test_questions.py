@@ -136,6 +136,32 @@ def probe_include_docs(project: Path, value: bool) -> None:  # an answer
     exists(project, "site/index.html")
 
 
+def probe_include_background_jobs(project: Path, value: bool) -> None:  # an answer
+    slug = slug_of(project)
+    shows(value, (project / f"src/{slug}/jobs/tasks.py").is_file())
+    script = f"""
+import asyncio
+from {slug}.jobs import enqueue_task
+from {slug}.main import app
+order = {{
+    "id": "0b8c6f4e-7a3e-4c8e-9b53-5d5c9c3a7a10", "status": "shipped", "currency": "EUR", "note": None,
+    "lines": [], "total": 0, "created_at": "2026-11-22T10:00:00Z", "updated_at": "2026-11-22T10:00:00Z",
+}}
+async def main():
+    async with app.router.lifespan_context(app):
+        from {slug}.orders.schemas import Order
+        print("job", await enqueue_task("warehouse", "make_picking_list", Order.model_validate(order)))
+asyncio.run(main())
+"""
+    switched: dict[str, Any] = {f"{slug.upper()}_JOBS__EMBEDDED_WORKER": "false"}
+    printed = run_in(project, "python", "-c", script, **switched).stdout.splitlines()
+    (job_id,) = [line.removeprefix("job ") for line in printed if line.startswith("job ")]
+    run_in(project, "python", "-m", slug, "worker", "--until-empty")
+    (dead,) = json.loads(run_in(project, "python", "-m", slug, "jobs", "dead", "--json").stdout)
+    shows(job_id, dead["id"])
+    assert "nothing to pick" in dead["error"]
+
+
 def probe_include_database(project: Path, value: bool) -> None:  # an answer
     package = slug_of(project)
     shows(value, (project / "src" / package / "migrations").is_dir())

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -24,12 +24,15 @@ if TYPE_CHECKING:
     from {{ cookiecutter.project_slug }}.settings import Settings
 
 OpenStore = Callable[..., AbstractAsyncContextManager["JobStore"]]
+Until = Callable[[Callable[[], object]], Awaitable[None]]
 Work = Callable[..., AbstractAsyncContextManager["Consumer"]]
 
 
 @pytest.fixture(autouse=True)
 def configured_jobs(
-    clean_environment: None, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+    clean_environment: None,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     """Keep the jobs of tests out of the project's folder, each test's in a file of its own."""
     from {{ cookiecutter.project_slug }}.core.config import ENV_PREFIX
@@ -54,7 +57,7 @@ def open_store(jobs_settings: JobsSettings) -> OpenStore:
     from {{ cookiecutter.project_slug }}.jobs.stores.connecting import make_store
 
     @asynccontextmanager
-    async def opened(**changes: Any) -> AsyncIterator[JobStore]:
+    async def opened(**changes: Any) -> AsyncGenerator[JobStore]:
         store = make_store(jobs_settings.model_copy(update=changes))
         await store.open()
         try:
@@ -90,10 +93,10 @@ def work(jobs: JobClient, settings: Settings) -> Work:
     @asynccontextmanager
     async def working(
         queues: tuple[str, ...] = ("default",), resources: Any = None, **changes: Any
-    ) -> AsyncIterator[Consumer]:
+    ) -> AsyncGenerator[Consumer]:
         section = jobs.settings.model_copy(update=changes)
         consumer = Consumer(
-            await jobs.backend(),  # type: ignore[arg-type]  # every engine here has a worker of ours
+            cast("JobStore", await jobs.backend()),
             settings.model_copy(update={"jobs": section}),
             queues=queues,
             name="test",
@@ -106,3 +109,17 @@ def work(jobs: JobClient, settings: Settings) -> Work:
             yield consumer
 
     return working
+
+
+@pytest.fixture
+def until() -> Until:
+    """A function that waits until something holds, for at most 20 seconds."""
+
+    async def wait(condition: Callable[[], object]) -> None:
+        loop = asyncio.get_running_loop()
+        end = loop.time() + 20
+        while not condition():
+            assert loop.time() < end, "it did not come to be"
+            await asyncio.sleep(0.01)
+
+    return wait

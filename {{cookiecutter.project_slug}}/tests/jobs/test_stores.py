@@ -64,7 +64,12 @@ async def test_enqueued_job_is_claimed_with_all_that_the_task_needs(store: JobSt
     assert await store.enqueue_many([new]) == [(new.id, True)]
     assert await state_of(store, new.id) is JobState.QUEUED
     (got,) = await claim(store, wait_s=LONG_S)
-    assert (got.lease.id, got.task, got.queue, got.payload) == (new.id, "count", "default", new.payload)
+    assert (got.lease.id, got.task, got.queue, got.payload) == (
+        new.id,
+        "count",
+        "default",
+        new.payload,
+    )
     assert (got.attempt, got.max_attempts, got.timeout_s) == (1, 3, 7.0)
     assert (got.idempotency_key, got.trace) == ("key", "request trace span")
     assert await state_of(store, new.id) is JobState.RUNNING
@@ -218,7 +223,9 @@ async def test_heartbeat_keeps_the_lease(store: JobStore) -> None:
     assert await finish(store, got, JobState.SUCCEEDED)
 
 
-async def test_job_whose_last_worker_died_is_a_dead_letter_and_is_told_once(store: JobStore) -> None:
+async def test_job_whose_last_worker_died_is_a_dead_letter_and_is_told_once(
+    store: JobStore,
+) -> None:
     new = job(max_attempts=1)
     await store.enqueue_many([new])
     await claim(store, wait_s=LONG_S, lease_s=0.05)

@@ -23,8 +23,8 @@ from {{ cookiecutter.project_slug }}.jobs import (
     task,
 )
 from {{ cookiecutter.project_slug }}.jobs.dead_letters import (
-    DeadLetter,
     _LISTENERS,
+    DeadLetter,
     on_dead_letter,
 )
 from {{ cookiecutter.project_slug }}.jobs.definition import (
@@ -97,7 +97,7 @@ async def hang(ctx: TaskContext) -> None:
 
 @task(retries=0)
 async def lie(ctx: TaskContext) -> int:
-    return "no number"  # type: ignore[return-value]
+    return "no number"  # type: ignore[return-value]  # on purpose
 
 
 @task(retries=0)
@@ -112,14 +112,9 @@ async def wait_for_ever(ctx: TaskContext) -> None:
     await asyncio.sleep(600)
 
 
-async def until(condition: Any) -> None:
-    """Wait until something holds."""
-    async with asyncio.timeout(LONG_S):
-        while not condition():
-            await asyncio.sleep(0.01)
-
-
-async def test_arguments_and_result_are_what_the_annotations_say(jobs: JobClient, work: Any) -> None:
+async def test_arguments_and_result_are_what_the_annotations_say(
+    jobs: JobClient, work: Any
+) -> None:
     tag = uuid4()
     at = datetime.fromisoformat("2026-11-22T10:00:00+00:00")
     job_id = await weigh.enqueue(Parcel(weight=Decimal("1.5")), at, tag, shelf=3)
@@ -165,7 +160,7 @@ async def test_failed_attempt_is_retried_until_none_is_left(jobs: JobClient, wor
     [(refuse, "no retry helps"), (hang, "longer than 0.1 s"), (lie, "not what lie"), (leave, "3")],
 )
 async def test_failure_ends_as_a_dead_letter_that_says_why(
-    jobs: JobClient, work: Any, broken: Task[[], Any], reason: str
+    jobs: JobClient, work: Any, until: Any, broken: Task[[], Any], reason: str
 ) -> None:
     heard: list[DeadLetter] = []
 
@@ -212,7 +207,7 @@ async def test_options_change_one_job(jobs: JobClient) -> None:
     assert job.due_at > job.enqueued_at
 
 
-async def test_running_job_is_cancelled(jobs: JobClient, work: Any) -> None:
+async def test_running_job_is_cancelled(jobs: JobClient, work: Any, until: Any) -> None:
     job_id = await wait_for_ever.enqueue()
     async with work():
         await until(lambda: SEEN)
@@ -225,7 +220,9 @@ async def test_running_job_is_cancelled(jobs: JobClient, work: Any) -> None:
     assert (job.progress.done, job.progress.total, job.progress.note) == (1, 2, "begun")
 
 
-async def test_worker_that_stops_gives_back_what_takes_too_long(jobs: JobClient, work: Any) -> None:
+async def test_worker_that_stops_gives_back_what_takes_too_long(
+    jobs: JobClient, work: Any, until: Any
+) -> None:
     job_id = await wait_for_ever.enqueue()
     async with work(shutdown_timeout_s=0.0):
         await until(lambda: SEEN)
@@ -233,7 +230,7 @@ async def test_worker_that_stops_gives_back_what_takes_too_long(jobs: JobClient,
     assert (job.state, job.attempt) == (JobState.QUEUED, 0)
 
 
-async def test_worker_that_stops_lets_jobs_finish(jobs: JobClient, work: Any) -> None:
+async def test_worker_that_stops_lets_jobs_finish(jobs: JobClient, work: Any, until: Any) -> None:
     @task()
     async def take_a_moment(ctx: TaskContext) -> str:
         SEEN.append(1)

@@ -55,12 +55,18 @@ class SmtpServer:
     ) -> str:
         answer = self.answers.pop(0) if self.answers else "250 Queued as 7"
         if answer is None or answer.startswith("250"):
-            content = bytes(envelope.content or b"")
+            content = envelope.content
+            assert isinstance(content, bytes)
             self.taken.append((envelope.mail_from or "", list(envelope.rcpt_tos), content))
         if answer is None:
-            server.transport.abort()
+            _hang_up(server)
             return "250 never sent"
         return answer
+
+
+def _hang_up(connection: SMTP) -> None:
+    if isinstance(connection.transport, asyncio.WriteTransport):
+        connection.transport.abort()
 
 
 @pytest.fixture
@@ -87,8 +93,7 @@ def smtp_server() -> Callable[..., AbstractAsyncContextManager[SmtpServer]]:
             listening.close()
             handlers = [one._handler_coroutine for one in connections if one._handler_coroutine]
             for connection in connections:
-                if connection.transport is not None:
-                    connection.transport.abort()
+                _hang_up(connection)
             for handler in handlers:
                 handler.cancel()
             await asyncio.gather(*handlers, return_exceptions=True)

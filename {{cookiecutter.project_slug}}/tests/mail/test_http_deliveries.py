@@ -30,7 +30,7 @@ from {{ cookiecutter.project_slug }}.mail.sigv4 import Credentials, signed_heade
 pytestmark = pytest.mark.anyio
 Start = Callable[..., AbstractAsyncContextManager[Any]]
 
-SECRETS = {
+SECRETS: dict[str, Any] = {
     "ses_access_key_id": "AKIAIOSFODNN7EXAMPLE",
     "ses_secret_access_key": "canary-secret",
     "ses_session_token": "canary-token",
@@ -38,7 +38,7 @@ SECRETS = {
 }
 
 
-def settings(url: str, delivery: str) -> MailSettings:
+def settings(url: str, delivery: Any) -> MailSettings:
     """Return settings for a server on this machine."""
     return MailSettings(
         delivery=delivery,

@@ -153,9 +153,9 @@ def test_what_would_add_a_header_or_an_address_is_refused(fields: dict[str, Any]
         {"filename": "a", "content_id": "a>\r\nX: 1"},
     ],
 )
-def test_attachment_stays_inside_its_headers(fields: dict[str, str]) -> None:
+def test_attachment_stays_inside_its_headers(fields: dict[str, Any]) -> None:
     with pytest.raises(InvalidEmailError):
-        Attachment(**({"content": b""} | fields))
+        Attachment(content=b"", **fields)
 
 
 @settings(max_examples=40, deadline=None)

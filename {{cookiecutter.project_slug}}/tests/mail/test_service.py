@@ -43,7 +43,7 @@ class LosesAnswers(MemoryDelivery):
 
     lost = 1
 
-    async def deliver(self, envelope: Any, before_hand_over: Any) -> Receipt:
+    async def deliver(self, envelope: Any, before_hand_over: Any, /) -> Receipt:
         receipt = await super().deliver(envelope, before_hand_over)
         if self.lost:
             self.lost -= 1
@@ -128,7 +128,7 @@ async def test_two_workers_at_once_send_one_message(records: MemoryRecords) -> N
     entered, go = asyncio.Event(), asyncio.Event()
 
     class Waits(MemoryDelivery):
-        async def deliver(self, envelope: Any, before_hand_over: Any) -> Receipt:
+        async def deliver(self, envelope: Any, before_hand_over: Any, /) -> Receipt:
             entered.set()
             await go.wait()
             return await super().deliver(envelope, before_hand_over)
@@ -151,7 +151,7 @@ async def test_worker_whose_claim_has_ended_sends_nothing(records: MemoryRecords
     other = MemoryDelivery()
 
     class Slow(MemoryDelivery):
-        async def deliver(self, envelope: Any, before_hand_over: Any) -> Receipt:
+        async def deliver(self, envelope: Any, before_hand_over: Any, /) -> Receipt:
             nonlocal now
             now += 1_000  # the machine was asleep
             await EmailService(settings, other, records, clock=lambda: now).send(hello())
@@ -172,7 +172,7 @@ async def test_cancelled_after_the_hand_over_is_in_doubt_and_before_it_is_not(
     class Hangs(MemoryDelivery):
         after = True
 
-        async def deliver(self, _envelope: Any, before_hand_over: Any) -> Receipt:
+        async def deliver(self, _envelope: Any, before_hand_over: Any, /) -> Receipt:
             if self.after:
                 await before_hand_over()
             handed_over.set()
@@ -198,7 +198,7 @@ async def test_cancelled_after_the_hand_over_is_in_doubt_and_before_it_is_not(
 
 async def test_retry_reaches_only_those_who_were_deferred(records: MemoryRecords) -> None:
     class Defers(MemoryDelivery):
-        async def deliver(self, envelope: Any, before_hand_over: Any) -> Receipt:
+        async def deliver(self, envelope: Any, before_hand_over: Any, /) -> Receipt:
             await super().deliver(envelope, before_hand_over)
             if len(self.sent) == 1:
                 return Receipt("", {"bob@example.com": "550"}, {"carl@example.com": "451"})
@@ -216,7 +216,7 @@ async def test_retry_reaches_only_those_who_were_deferred(records: MemoryRecords
 
 async def test_attempt_has_a_time_limit(records: MemoryRecords) -> None:
     class Hangs(MemoryDelivery):
-        async def deliver(self, _envelope: Any, before_hand_over: Any) -> Receipt:
+        async def deliver(self, _envelope: Any, before_hand_over: Any, /) -> Receipt:
             await before_hand_over()
             await asyncio.Event().wait()
             raise AssertionError("unreachable")

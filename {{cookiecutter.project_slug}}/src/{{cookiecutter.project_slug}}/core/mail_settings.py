@@ -25,7 +25,7 @@ class MailSettings(Section):
 
     delivery: Literal["console", "smtp", "ses", "sendgrid"] | None = Field(
         default=None,
-        description="console, smtp, ses or sendgrid; by default the console where nothing is at stake.",
+        description="console, smtp, ses or sendgrid; by default the console, and nothing in production.",
     )
     sender: str | None = Field(
         default=None, description="From address, as in Orders <orders@example.com>."
@@ -76,7 +76,7 @@ class MailSettings(Section):
     )
     smtp_tls: Literal["starttls", "implicit", "none"] = Field(
         default="starttls",
-        description="starttls and implicit are required to work; none is not TLS.",
+        description="starttls, implicit, or none, which only a relay on this machine may have.",
     )
     smtp_local_relay: bool = Field(
         default=False, description="Allow smtp_tls=none to a relay that is not on this machine."

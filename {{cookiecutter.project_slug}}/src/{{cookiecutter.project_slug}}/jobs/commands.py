@@ -232,14 +232,9 @@ def _print_jobs(jobs: list[Job], *, as_json: bool) -> None:
     if not jobs:
         typer.echo("No jobs.")
         return
-    from rich.console import Console  # noqa: PLC0415  # for people only
-    from rich.table import Table  # noqa: PLC0415  # the same
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("id", "task", "queue", "state", "attempt", "enqueued", "progress or error"):
-        table.add_column(name, overflow="fold", no_wrap=name == "id")
-    for job in jobs:
-        table.add_row(
+    rows = [("id", "task", "queue", "state", "attempt", "enqueued (UTC)", "progress or error")]
+    rows += [
+        (
             job.id,
             job.task,
             job.queue,
@@ -248,7 +243,13 @@ def _print_jobs(jobs: list[Job], *, as_json: bool) -> None:
             f"{job.enqueued_at:%Y-%m-%d %H:%M:%S}",
             _remark(job),
         )
-    Console(soft_wrap=True, highlight=False, markup=False).print(table)
+        for job in jobs
+    ]
+    # Not folded to the width of the terminal: ids are there to be copied, and lines to be searched.
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (text.ljust(width) for text, width in zip(row, widths, strict=True))
+        typer.echo("  ".join(cells).rstrip())
 
 
 def _remark(job: Job) -> str:

@@ -215,7 +215,12 @@ class Task(Generic[P, R]):
         pattern = self.settings.unique if given is None else given
         if not pattern:
             return ""
-        key = pattern.format(**bound) if isinstance(pattern, str) else pattern(**bound)
+        try:
+            key = pattern.format(**bound) if isinstance(pattern, str) else pattern(**bound)
+        except (AttributeError, LookupError, TypeError) as error:
+            raise InvalidArgumentsError(
+                f"{self.settings.name}: its unique key can't be made of these arguments: {error}"
+            ) from error
         return f"{self.settings.name}:{key}"
 
 

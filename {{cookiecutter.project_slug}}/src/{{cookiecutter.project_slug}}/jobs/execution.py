@@ -45,6 +45,9 @@ class Executor:
         metrics: Counts attempts.
         report: Keeps progress of a claim.
         middlewares: Run around each attempt, the first outermost.
+
+    Attributes:
+        resources: What the worker opened for tasks.
     """
 
     def __init__(
@@ -56,7 +59,7 @@ class Executor:
         middlewares: tuple[Middleware, ...] = (),
     ) -> None:
         self._settings = settings
-        self._resources = resources
+        self.resources = resources
         self._metrics = metrics
         self._report = report
         self._middlewares = middlewares
@@ -92,7 +95,7 @@ class Executor:
     async def _attempt(self, claim: Claim) -> Outcome:
         found = TASKS.find(claim.task)
         args, kwargs = found.types.load_arguments(claim.payload)
-        context = self._context(claim)
+        context = self.context(claim)
 
         async def call() -> object:
             return await found.function(context, *args, **kwargs)
@@ -124,7 +127,9 @@ class Executor:
             raise ResultError(f"the result has {len(stored)} bytes: store it, and return its id")
         return stored
 
-    def _context(self, claim: Claim) -> TaskContext:
+    def context(self, claim: Claim) -> TaskContext:
+        """Return what the task of a claim gets to know."""
+
         async def report(progress: Progress) -> None:
             await self._report(claim, progress)
 
@@ -138,7 +143,7 @@ class Executor:
             max_attempts=claim.max_attempts,
             idempotency_key=claim.idempotency_key,
             log=log.bind(job_id=job_id, task=claim.task, queue=claim.queue, attempt=claim.attempt),
-            resources=self._resources,
+            resources=self.resources,
             report=report,
         )
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
@@ -42,7 +43,9 @@ async def health_server(port: int | None, consumer: Consumer) -> AsyncGenerator[
 
     server = await asyncio.start_server(serve, None, port, limit=MOST_BYTES)
     try:
-        yield int(server.sockets[0].getsockname()[1])
+        # Each address family gets a free port of its own when none is named.
+        listening = sorted(server.sockets, key=lambda one: one.family != socket.AF_INET)
+        yield int(listening[0].getsockname()[1])
     finally:
         server.close()
         await server.wait_closed()

@@ -45,7 +45,7 @@ class Delivery(Protocol):
         """What it is called in logs and results."""
         ...
 
-    async def deliver(self, envelope: Envelope, before_hand_over: BeforeHandOver) -> Receipt:
+    async def deliver(self, envelope: Envelope, before_hand_over: BeforeHandOver, /) -> Receipt:
         """Deliver a message; nothing of it may leave before `before_hand_over` has returned."""
         ...
 
@@ -70,7 +70,7 @@ class ConsoleDelivery:
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream
 
-    async def deliver(self, envelope: Envelope, before_hand_over: BeforeHandOver) -> Receipt:
+    async def deliver(self, envelope: Envelope, before_hand_over: BeforeHandOver, /) -> Receipt:
         """See `Delivery.deliver`."""
         await before_hand_over()
         files = ", ".join(file.filename for file in envelope.email.attachments)
@@ -113,7 +113,7 @@ class MemoryDelivery:
         self.sent: list[Envelope] = []
         self.failures: list[Exception] = []
 
-    async def deliver(self, envelope: Envelope, before_hand_over: BeforeHandOver) -> Receipt:
+    async def deliver(self, envelope: Envelope, before_hand_over: BeforeHandOver, /) -> Receipt:
         """See `Delivery.deliver`."""
         if self.failures:
             raise self.failures.pop(0)

@@ -45,7 +45,7 @@ class SendGridDelivery:
         key = settings.sendgrid_api_key
         self._authorization = f"Bearer {key.get_secret_value() if key else ''}"
 
-    async def deliver(self, envelope: Envelope, before_hand_over: BeforeHandOver) -> Receipt:
+    async def deliver(self, envelope: Envelope, before_hand_over: BeforeHandOver, /) -> Receipt:
         """See `Delivery.deliver`."""
         if envelope.needs_utf8:
             raise PermanentMailError("SendGrid takes no address with UTF-8 before the at sign")

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["EmailService"]
 
 # A claim outlives the attempt it is for, and then some, should the machine be slow.
-_LEASE_MARGIN_S = 30.0
+_LEASE_FACTOR = 1.5
 
 
 @dataclass(slots=True)
@@ -81,7 +81,7 @@ class EmailService:
         self._log = get_logger("mail")
         self._ledger = SentLedger(
             records,
-            lease_s=settings.timeout_s + _LEASE_MARGIN_S,
+            lease_s=settings.timeout_s * _LEASE_FACTOR,
             memory_days=settings.sent_memory_days,
             clock=clock,
         )

@@ -65,7 +65,7 @@ class SesDelivery:
             _plain(settings.ses_session_token),
         )
 
-    async def deliver(self, envelope: Envelope, before_hand_over: BeforeHandOver) -> Receipt:
+    async def deliver(self, envelope: Envelope, before_hand_over: BeforeHandOver, /) -> Receipt:
         """See `Delivery.deliver`."""
         if envelope.needs_utf8:
             raise PermanentMailError("SES takes no address with UTF-8 before the at sign")

@@ -55,7 +55,7 @@ class SmtpDelivery:
         self._idle: list[_Connection] = []
         self._context: ssl.SSLContext | None = None
 
-    async def deliver(self, envelope: Envelope, before_hand_over: BeforeHandOver) -> Receipt:
+    async def deliver(self, envelope: Envelope, before_hand_over: BeforeHandOver, /) -> Receipt:
         """See `Delivery.deliver`."""
         handed_over = False
 
@@ -225,7 +225,8 @@ def _explained(error: Exception, *, handed_over: bool) -> MailError:
             return PermanentMailError(reason)
         # An answer that can't be read (-1) says nothing about what became of the message.
         return TransientMailError(reason, in_doubt=handed_over and not 400 <= error.code < 500)
-    if isinstance(error, ValueError):
+    # A certificate that is not trusted is an OSError, and for the library's sake a ValueError too.
+    if isinstance(error, ValueError) and not isinstance(error, OSError):
         return PermanentMailError("an address can't be sent over SMTP")
     reason = f"{type(error).__name__}: {_said(str(error))}"
     return TransientMailError(reason, in_doubt=handed_over)

@@ -156,6 +156,8 @@ class Writer:
 
     def _step(self) -> None:
         """Do everything that waits, in one transaction."""
+        # Read before the claims are: those that came before the release are among them.
+        release, self._release_claims = self._release_claims, False
         operations = [self._operations.popleft() for _ in range(len(self._operations))]
         while self._new_claims:
             self._claims.append(self._new_claims.popleft())
@@ -163,9 +165,8 @@ class Writer:
         tried = list(self._claims) if operations or self._may_find() else []
         if operations or tried:
             self._transact(operations, tried)
-        over = [claim for claim in self._claims if claim.until <= time.monotonic()]
-        if self._release_claims:
-            self._release_claims, over = False, list(self._claims)
+        now = time.monotonic()
+        over = [claim for claim in self._claims if release or claim.until <= now]
         self._claims = [claim for claim in self._claims if claim not in over]
         _settle_all([(claim.done, []) for claim in over], self._given_up)
 
