@@ -184,6 +184,8 @@ class Writer:
             answers = self._attempt(operations, claims)
         except Exception as error:  # noqa: BLE001  # whatever it is, each caller must hear of it
             if len(operations) > 1:  # it may be the fault of one of them alone
+                for claim in claims:
+                    claim.retry_at = 0.0
                 for one in operations:
                     self._transact([one], ())
                 return
