@@ -140,7 +140,10 @@ async def test_certificate_is_judged_by_its_last_day(context: CheckContext) -> N
 async def test_server_without_tls_is_a_transient_error(
     context: CheckContext, listen: Listen
 ) -> None:
-    async with listen(answer) as port:
+    async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 smtp.example.com\r\n")
+
+    async with listen(hang_up) as port:
         with pytest.raises(TransientCheckError):
             await run("tls_certificate", context, host="127.0.0.1", port=port)
 

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -39,12 +41,18 @@ WATCH = {"name": "Watch", "check": "script", "interval_s": 300}
 
 
 @pytest.fixture
-async def kept(own_database: str, presets: PresetsManager, clock: Clock):  # noqa: ANN201  # a manager
-    """Tasks in a database of the test."""
+async def data(own_database: str) -> AsyncIterator[Database]:
+    """A database of the test."""
     database = Database(DatabaseSettings.model_validate({"url": own_database}))
-    store = DatabasePresets(database, runs_kept=3)
-    yield PresetsManager(store, presets._rules, presets._settings, clock=clock)
+    yield database
     await database.aclose()
+
+
+@pytest.fixture
+def kept(data: Database, presets: PresetsManager, clock: Clock) -> PresetsManager:
+    """Tasks in that database."""
+    store = DatabasePresets(data, runs_kept=3)
+    return PresetsManager(store, presets._rules, presets._settings, clock=clock)
 
 
 async def test_task_its_runs_and_its_changes_are_kept(kept: PresetsManager, clock: Clock) -> None:
@@ -84,20 +92,18 @@ async def test_writers_at_the_same_time_lose_nothing(kept: PresetsManager) -> No
 
 
 async def test_missing_tables_are_said_in_a_sentence(
-    empty_database: str, presets: PresetsManager
+    tmp_path: Path, presets: PresetsManager
 ) -> None:
-    database = Database(DatabaseSettings.model_validate({"url": empty_database}))
+    url = f"sqlite:///{tmp_path / 'empty.db'}"
+    database = Database(DatabaseSettings.model_validate({"url": url}))
     lost = PresetsManager(DatabasePresets(database), presets._rules, presets._settings)
-    with pytest.raises(PresetsUnreadableError):
-        await lost.all()
+    with pytest.raises(PresetsUnreadableError, match="no such table.*`db upgrade`"):
+        await lost.add(WATCH)
     await database.aclose()
 
 
-async def test_number_of_a_query_is_compared(context: CheckContext, own_database: str) -> None:
-    database = Database(DatabaseSettings.model_validate({"url": own_database}))
-    known = CheckContext(
-        settings=context.settings, http=context.http, resources={Database: database}
-    )
+async def test_number_of_a_query_is_compared(context: CheckContext, data: Database) -> None:
+    known = CheckContext(settings=context.settings, http=context.http, resources={Database: data})
 
     async def run(query: str, operator: str = "<=", threshold: str = "2.5") -> CheckResult:
         check = load_checks().find("sql_threshold")
@@ -116,7 +122,6 @@ async def test_number_of_a_query_is_compared(context: CheckContext, own_database
     ):
         with pytest.raises(PermanentCheckError, match=said):
             await run(query)
-    await database.aclose()
 
 
 @pytest.mark.parametrize("query", ["DELETE FROM orders", "SELECT 1; DROP TABLE orders", ""])
