@@ -62,7 +62,8 @@ class MailSettings(Section):
         description="valkey:// or redis:// URL for sent keys, shared by machines; else records_path.",
     )
     records_path: str = Field(
-        default="data/mail.db", description="SQLite file for sent keys, shared by processes."
+        default="data/mail.db",
+        description="SQLite file for sent keys, shared by processes; absolute in production.",
     )
     template_folders: CommaList = Field(
         default=(), description="Folders of the project's own mail templates, looked in first."
@@ -139,6 +140,12 @@ class MailSettings(Section):
             self.delivery == "console",
             "messages, with all that is in them, go to the console instead of their recipients",
             "Set it to smtp, ses or sendgrid, or unset it when the service sends no mail.",
+        )
+        yield (
+            "MAIL__RECORDS_PATH",
+            bool(self.delivery and not self.records_url) and not self.records_path.startswith("/"),
+            "which messages were sent would be kept in whatever folder a process starts in",
+            "Write an absolute path on a disk that workers share, or set MAIL__RECORDS_URL.",
         )
         hook = self.admin_webhook_url
         yield (
