@@ -277,6 +277,16 @@ def test_answer_outside_the_choices_is_refused(
 # --- the slug made from the name -----------------------------------------------------------------
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("wanted", MANIFEST["_requires"])
+def test_answer_that_needs_another_is_refused_without_it(
+    render: Renderer, capfd: pytest.CaptureFixture[str], engine: str, wanted: str
+) -> None:
+    needed, message = MANIFEST["_requires"][wanted]
+    given = {wanted: True, needed: False}
+    assert message in run_refused(render, engine, capfd, **given)
+
+
 def render_slug(name: str) -> str:
     """Return the slug that the manifest makes from a name."""
     answers = {"project_name": name}

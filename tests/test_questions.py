@@ -224,6 +224,20 @@ asyncio.run(main())
     assert "profiles" not in valkey["valkey"], "compose starts it only when asked"
 
 
+def probe_include_scheduled_tasks(project: Path, value: bool) -> None:  # an answer
+    slug = slug_of(project)
+    shows(value, (project / f"src/{slug}/monitoring").is_dir())
+    tasks = ("python", "-m", slug, "tasks")
+    added = run_in(
+        project, *tasks, "add", "Disk", "--check", "disk_space", "-p", "min_free_percent=0", "--every", "60"
+    ).stdout
+    assert "Next runs:" in added, added
+    ran = json.loads(run_in(project, *tasks, "run", "disk", "--json").stdout)
+    shows(("ok", ["log"]), (ran["outcome"], ran["told"]))
+    kept = json.loads((project / "data/presets.json").read_text("utf-8"))
+    shows(["ok"], [task["status"] for task in kept["tasks"]])
+
+
 PROBES: dict[str, Callable[[Path, Any], None]] = {
     name.removeprefix("probe_"): value
     for name, value in list(globals().items())

@@ -115,9 +115,8 @@ def test_examples_are_there_to_try_and_not_active() -> None:
 
 
 def test_tasks_of_another_file_are_imported(tmp_path: Path) -> None:
-    other = {"revision": 1, "tasks": [{"id": "old", "name": "Old", "check": "disk_space"}]}
-    other["tasks"][0]["interval_s"] = 60  # type: ignore[index]  # a mapping
-    (tmp_path / "old.json").write_text(json.dumps(other))
+    old = {"id": "old", "name": "Old", "check": "disk_space", "interval_s": 60}
+    (tmp_path / "old.json").write_text(json.dumps({"revision": 1, "tasks": [old]}))
     tasks("import", "old.json")
     assert as_json("show", "old")["interval_s"] == 60
     assert "There is no file" in tasks("import", "nowhere.json", code=1).stderr

@@ -23,7 +23,10 @@ from {{ cookiecutter.project_slug }}.monitoring.errors import (
     TaskNotFoundError,
 )
 from {{ cookiecutter.project_slug }}.monitoring.files import FilePresets
-from {{ cookiecutter.project_slug }}.monitoring.schemas import MonitoringTask
+from {{ cookiecutter.project_slug }}.monitoring.schemas import (
+    MonitoringTask,
+    RunRecord,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -173,7 +176,7 @@ async def test_history_of_a_writer_that_died_in_between_is_not_believed(
 
 
 async def test_history_is_shortened_when_it_has_grown(
-    tmp_path: Path, presets: PresetsManager, make_run: Callable[..., object]
+    tmp_path: Path, presets: PresetsManager, make_run: Callable[[str, int], RunRecord]
 ) -> None:
     store = FilePresets(tmp_path / "presets.json", runs_kept=3)
     store._journal._large = 2_000

@@ -97,7 +97,7 @@ async def test_missing_tables_are_said_in_a_sentence(
     url = f"sqlite:///{tmp_path / 'empty.db'}"
     database = Database(DatabaseSettings.model_validate({"url": url}))
     lost = PresetsManager(DatabasePresets(database), presets._rules, presets._settings)
-    with pytest.raises(PresetsUnreadableError, match="no such table.*`db upgrade`"):
+    with pytest.raises(PresetsUnreadableError, match=r"no such table.*`db upgrade`"):
         await lost.add(WATCH)
     await database.aclose()
 

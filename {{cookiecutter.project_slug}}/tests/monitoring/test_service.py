@@ -203,7 +203,8 @@ async def test_check_that_raises_or_hangs_is_an_error_on_record(
 
 async def test_result_that_can_not_be_compared_is_an_error(bench: Bench) -> None:
     await bench.add()
-    odd = CheckResult(ok=True, summary="odd", facts=object())  # type: ignore[arg-type]  # on purpose
+    nonsense: Any = object()
+    odd = CheckResult(ok=True, summary="odd", facts=nonsense)
     await run(bench, odd)
     assert "can't be compared" in (await bench.presets.runs("watch"))[0].summary
 
@@ -246,13 +247,22 @@ async def test_too_many_untold_changes_drop_the_oldest(bench: Bench) -> None:
     assert told(bench)[-1] == "it is last"
 
 
+@dataclass
+class _Deletes:
+    bench: Bench
+    name: str = "deletes"
+
+    def applies(self, task: MonitoringTask) -> bool:
+        return bool(task.id)
+
+    async def notify(self, notification: object) -> None:
+        assert notification
+        await self.bench.presets.remove("watch")
+
+
 async def test_task_that_is_deleted_while_it_runs_leaves_nothing_behind(bench: Bench) -> None:
     await bench.add()
 
-    async def deleting(notification: object) -> None:
-        assert notification
-        await bench.presets.remove("watch")
-
-    bench.pager.notify = deleting  # type: ignore[method-assign]  # for this test
+    bench.service.notifiers["deletes"] = _Deletes(bench)
     await bench.service.run("watch")
     assert await bench.presets.all() == ([], [])
