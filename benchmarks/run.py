@@ -33,6 +33,7 @@ MODULES = (
     "logging_events",
     "http_client",
     "cache",
+    "jobs",
     "startup",
     "render",
     "audit",

@@ -20,7 +20,7 @@ from pathlib import Path
 from rows import Row
 from services import ROOT, BenchmarkError, package_of, service_environment, service_python
 
-HEAVY = ("rich", "typer", "sentry_sdk", "redis", "httpx2")
+HEAVY = ("rich", "typer", "sentry_sdk", "redis", "httpx2", "taskiq", "sqlite3")
 """Libraries that the web process imports only when it uses them."""
 
 _LOAD = "import uvicorn; uvicorn.Config('{}:app', log_config=None).load()"

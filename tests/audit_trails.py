@@ -197,7 +197,7 @@ def in_transactions(folder: str, url: str, callers: str) -> None:
 
     async def everybody() -> None:
         options = importlib.import_module(f"{PACKAGE}.core.database_settings").DatabaseSettings
-        relay = part("transactional").Relay(log, options.model_validate({"url": url}))
+        relay = part("relay").Relay(log, options.model_validate({"url": url}))
         changes = (caller() for _ in range(int(callers)))
         await asyncio.gather(relay.run(0.05), *changes)
 
@@ -211,7 +211,7 @@ def settle(folder: str, url: str) -> dict[str, Any]:
     options = importlib.import_module(f"{PACKAGE}.core.database_settings").DatabaseSettings
 
     async def finish() -> list[str]:
-        relay = part("transactional").Relay(log, options.model_validate({"url": url}))
+        relay = part("relay").Relay(log, options.model_validate({"url": url}))
         relay.stop()
         await relay.run(1)
         assert not relay.problem, relay.problem

@@ -38,14 +38,18 @@ class PostgreSQL:
             self.close()
             raise
 
-    def url(self, database: str = "postgres") -> str:
+    def url(self, database: str = "postgres", role: str = "postgres") -> str:
         """Return the URL of one of its databases, for a service's settings."""
-        return f"postgresql://postgres:{quote(self._password)}@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://{role}:{quote(self._password)}@127.0.0.1:{self.port}/{database}"
 
     def create(self, database: str) -> str:
         """Make an empty database and return its URL."""
         self.sql(f'CREATE DATABASE "{database}"')
         return self.url(database)
+
+    def create_role(self, role: str) -> None:
+        """Make a role that may log in, and nothing else."""
+        self.sql(f"CREATE ROLE {role} LOGIN PASSWORD '{self._password}'")
 
     def sql(self, statement: str, database: str = "postgres") -> str:
         """Run a statement and return what it prints, unaligned and without headings."""

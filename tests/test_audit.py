@@ -300,6 +300,36 @@ def test_postgresql_refuses_to_change_what_waits(with_database: Path, server: Po
     server.sql("DELETE FROM audit_outbox", "audit_rules")
 
 
+@pytest.mark.xdist_group("postgresql")
+def test_service_whose_role_may_do_no_more_than_documented_records_and_relays(
+    with_database: Path, server: PostgreSQL, tmp_path: Path
+) -> None:
+    migrated(with_database, server.create("audit_role"))
+    server.create_role("service")
+    page = (with_database / "docs/platform/audit.md").read_text("utf-8")
+    (documented,) = re.findall(r"`(GRANT [^`]* ON audit_outbox)`", page)
+    for grant in (
+        documented,
+        "GRANT USAGE ON SEQUENCE audit_outbox_n_seq",
+        "GRANT SELECT, INSERT, UPDATE ON orders",
+        "GRANT SELECT ON alembic_version",
+    ):
+        server.sql(f"{grant} TO service", "audit_role")
+    url = server.url("audit_role", "service")
+    said = stop_after(40, with_database, "in_transactions", tmp_path / "trail", url, 4)
+    found = trails(with_database, "settle", tmp_path / "trail", url)
+    assert {event_id for word, event_id in said if word == "ACK"} <= found["events"].keys()
+    assert found["findings"] == []
+    for statement in (
+        "UPDATE audit_outbox SET record = 'x'",
+        "TRUNCATE audit_outbox",
+        "ALTER TABLE audit_outbox DISABLE TRIGGER ALL",
+        "DROP TABLE audit_outbox",
+    ):
+        with pytest.raises(AssertionError, match="permission denied|must be owner"):
+            server.sql(f"SET ROLE service; {statement}", "audit_role")
+
+
 # --- erasure -------------------------------------------------------------------------------------
 
 

@@ -230,3 +230,28 @@ def test_compose_with_a_database_migrates_before_it_serves(render: Renderer, run
     test_compose_services_are_locked_down({"services": services})
     test_compose_publishes_the_service_on_this_machine_only({"services": services})
     test_every_variable_that_deployment_sets_exists(project, run_in)
+
+
+def test_audit_trail_is_on_a_disk_that_outlives_its_pod(render: Renderer, run_in: RunIn) -> None:
+    project = render("cookiecutter", include_audit_logging=True)
+    files = manifests(project, BASE)
+    run_in(project, "kubernetes-validate", "--strict", *files)
+    kinds = {read_yaml(path)["kind"] for path in files}
+    assert "StatefulSet" in kinds
+    assert "Deployment" not in kinds
+    workload = read_yaml(project / BASE / "deployment.yaml")
+    assert read_yaml(project / BASE / "hpa.yaml")["spec"]["scaleTargetRef"]["kind"] == "StatefulSet"
+    (container,) = workload["spec"]["template"]["spec"]["containers"]
+    (claim,) = workload["spec"]["volumeClaimTemplates"]
+    mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+    path = Path(container["env"][0]["value"])
+    assert path.is_relative_to(mounts[claim["metadata"]["name"]])
+    compose = read_yaml(project / "deploy/compose.yaml")
+    test_compose_file_is_valid(project, run_in)
+    app = compose["services"]["app"]
+    (volume,) = app["volumes"]
+    name, _, mount = volume.partition(":")
+    assert name in compose["volumes"]
+    assert Path(app["environment"][f"{prefix_of(project)}AUDIT__PATH"]).is_relative_to(mount)
+    assert f"/{mount.lstrip('/')} " in (project / "deploy/Dockerfile").read_text("utf-8")
+    test_every_variable_that_deployment_sets_exists(project, run_in)

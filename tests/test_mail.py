@@ -135,10 +135,10 @@ def test_message_goes_out_encrypted_after_a_login(
     project: Path, run_in: RunIn, settings: dict[str, str], server_tls: ssl.SSLContext, tls: str
 ) -> None:
     ways: dict[str, Any] = {
-        "starttls": {"tls_context": server_tls, "require_starttls": True},
+        "starttls": {"tls_context": server_tls, "require_starttls": True, "auth_required": True},
         "implicit": {"implicit_tls": server_tls, "auth_require_tls": False},
     }
-    with smtp_host(authenticator=mail_servers.login, auth_required=True, **ways[tls]) as host:
+    with smtp_host(authenticator=mail_servers.login, **ways[tls]) as host:
         chosen = of_mail(
             project,
             delivery="smtp",
@@ -307,3 +307,58 @@ def test_message_of_a_killed_worker_is_in_doubt_and_keeps_its_id(
     assert set(refusals) <= {"TransientMailError"}, second.stderr
     assert last == f"{host.taken[0][0]} True"
     assert len({message_id for message_id, _ in host.taken}) == 1
+
+
+ENQUEUE = """
+import asyncio, sys
+from PACKAGE.jobs.client import open_client
+from PACKAGE.jobs.stores.connecting import make_store
+from PACKAGE.jobs.worker import send_email_task
+from PACKAGE.settings import Settings
+
+async def main():
+    settings = Settings().jobs
+    async with open_client(settings, lambda: make_store(settings)):
+        for number in range(int(sys.argv[2])):
+            task = send_email_task.options(retries=0, idempotency_key=f"{sys.argv[1]}-{number}")
+            await task.enqueue("ann@example.com", f"{sys.argv[1]} {number}", "canary body")
+
+asyncio.run(main())
+"""
+
+
+def work_off(project: Path, run_in: RunIn, name: str, count: int, variables: dict[str, str]) -> str:
+    """Enqueue messages, let a worker send them, and return its log."""
+    given: dict[str, Any] = dict(variables)
+    code = ENQUEUE.replace("PACKAGE", slug_of(project))
+    run_in(project, "python", "-c", code, name, str(count), **given)
+    command = ("python", "-m", slug_of(project), "worker", "--until-empty")
+    return show(run_in(project, *command, **given))
+
+
+def test_worker_tells_of_dead_letters_once_over_the_webhook_when_mail_is_what_failed(
+    project: Path, run_in: RunIn, settings: dict[str, str], provider: ProviderHost
+) -> None:
+    """Three workers one after another: two find mail down, the third finds that it works again."""
+    with smtp_host() as host:
+        working = settings | of_mail(
+            project,
+            delivery="smtp",
+            smtp_port=host.port,
+            smtp_tls="none",
+            admins="root@example.com",
+            admin_webhook_url=f"{provider.url}/canary-hook",
+        )
+        host.failures = {"deferred content": 1.0}
+        logs = [work_off(project, run_in, name, 2, working) for name in ("first", "second")]
+        assert len(provider.requests) == 1, logs
+        host.failures = {}
+        logs.append(work_off(project, run_in, "third", 1, working))
+    text = provider.requests[0][1]["text"]
+    assert "send_email_task has failed for good" in text
+    assert "TransientMailError" in text
+    subjects = [one.partition(b"Subject: ")[2].partition(b"\r\n")[0] for one in host.contents]
+    assert max(subjects) == b"third 0"
+    assert len(subjects) == 2, subjects
+    assert b"works again" in min(subjects)
+    assert not any(canary in text for canary in (*CANARIES, "canary-hook") for text in logs)

@@ -7,6 +7,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -188,3 +189,15 @@ async def test_other_master_key_is_refused(audit: AuditLog) -> None:
         AuditLog(other)
     with pytest.raises(AuditKeyError, match="keygen"):
         AuditLog(AuditSettings(path=audit.settings.path, master_key="short"))
+
+
+async def test_each_replica_has_a_log_and_a_key_of_its_own(folder: Path) -> None:
+    names, keys = [], set()
+    for replica in ("", "orders-0", "orders-1"):
+        log = AuditLog(AuditSettings(path=folder, replica=replica))
+        names.append(log.secrets.signer.name)
+        keys.add(log.secrets.signer.verification_key.rpartition("+")[2])
+        log.close()
+    origin = names[0]
+    assert names == [origin, f"{origin}/orders-0", f"{origin}/orders-1"]
+    assert len(keys) == 3

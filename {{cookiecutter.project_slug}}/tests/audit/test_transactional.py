@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,9 +17,9 @@ from sqlalchemy.exc import DBAPIError
 from {{ cookiecutter.project_slug }}.audit import Actor, AuditLog
 from {{ cookiecutter.project_slug }}.audit.errors import AuditConflictError
 from {{ cookiecutter.project_slug }}.audit.records import Stored
+from {{ cookiecutter.project_slug }}.audit.relay import Relay
 from {{ cookiecutter.project_slug }}.audit.transactional import (
     Outbox,
-    Relay,
     TransactionalAudit,
 )
 from {{ cookiecutter.project_slug }}.audit.verify import Report
@@ -45,9 +46,11 @@ async def database(database_settings: DatabaseSettings) -> AsyncIterator[Databas
 
 
 @pytest.fixture
-def relay(audit: AuditLog, database_settings: DatabaseSettings) -> Relay:
+async def relay(audit: AuditLog, database_settings: DatabaseSettings) -> AsyncIterator[Relay]:
     audit.outbox = Outbox(audit)
-    return Relay(audit, database_settings)
+    relay = Relay(audit, database_settings)
+    yield relay
+    await relay.aclose()
 
 
 async def see(audit: AuditLog, session: object, **more: Any) -> str:
@@ -72,7 +75,6 @@ async def test_event_is_recorded_when_the_transaction_commits(
     async with database.read() as session:
         left = await session.execute(text("SELECT count(*) FROM audit_outbox"))
         assert left.scalar_one() == 0
-    await relay._database.aclose()
 
 
 async def change_and_fail(audit: AuditLog, database: Database) -> None:
@@ -87,7 +89,6 @@ async def test_nothing_is_recorded_when_it_rolls_back(
     with pytest.raises(ConflictError):
         await change_and_fail(audit, database)
     assert await relay.relay() == 0
-    await relay._database.aclose()
 
 
 async def test_relay_that_died_halfway_repeats_itself_without_a_trace(
@@ -98,12 +99,41 @@ async def test_relay_that_died_halfway_repeats_itself_without_a_trace(
     async with database.read() as session:
         query = text("SELECT id, record, code FROM audit_outbox")
         stored = (await session.execute(query)).one()
-    await audit.take(Stored(*stored))
+    audit.take_now([Stored(*stored)])
     assert await relay.relay() == 1
     audit.sealer.seal()
-    await audit.take(Stored(*stored))
+    audit.take_now([Stored(*stored)])
     assert audit.sealer.seal() == 0
-    await relay._database.aclose()
+
+
+async def test_two_relays_lose_no_event_when_the_database_numbers_rows_anew(
+    audit: AuditLog, database: Database, relay: Relay, database_settings: DatabaseSettings
+) -> None:
+    """SQLite gives the number of a deleted row to the next one."""
+    other, take_now = Relay(audit, database_settings), audit.take_now
+    recorded = []
+
+    async def record() -> None:
+        async with database.transaction() as session:
+            recorded.append(await see(audit, session))
+
+    def take_late(stored: Sequence[Stored]) -> None:
+        """Take the first relay's rows when another one has taken them, and a new one came."""
+        audit.take_now = take_now
+        asyncio.run_coroutine_threadsafe(other.relay(), loop).result(20)
+        asyncio.run_coroutine_threadsafe(record(), loop).result(20)
+        take_now(stored)
+
+    loop = asyncio.get_running_loop()
+    await record()
+    audit.take_now = take_late
+    await relay.relay()
+    await relay.relay()
+    audit.sealer.seal()
+    rows = audit.sealer.connection.execute("SELECT id FROM entries ORDER BY seq").fetchall()
+    assert [event_id for (event_id,) in rows] == recorded
+    assert len(recorded) == 2
+    await other.aclose()
 
 
 async def test_repeated_event_is_recorded_once_wherever_the_first_one_is(
@@ -119,7 +149,6 @@ async def test_repeated_event_is_recorded_once_wherever_the_first_one_is(
     async with database.transaction() as session:
         assert await see(audit, session, idempotency_key="k") == first
     assert await relay.relay() == 0
-    await relay._database.aclose()
 
 
 @pytest.mark.parametrize(
@@ -133,7 +162,6 @@ async def test_database_refuses_to_change_an_event(
     with pytest.raises(DBAPIError, match="append-only"):
         async with database.transaction() as session:
             await session.execute(text(statement))
-    await relay._database.aclose()
 
 
 async def test_session_is_needed_and_must_be_one(audit: AuditLog, relay: Relay) -> None:
@@ -142,7 +170,6 @@ async def test_session_is_needed_and_must_be_one(audit: AuditLog, relay: Relay) 
     audit.outbox = None
     with pytest.raises(TypeError, match="no database"):
         await see(audit, object())
-    await relay._database.aclose()
 
 
 async def test_relay_tells_of_a_database_that_fails(

@@ -14,7 +14,7 @@ import pytest
 from fastapi import APIRouter, FastAPI, HTTPException, Request
 
 from {{ cookiecutter.project_slug }}.audit import Actor, Audit, AuditLog, audited
-from {{ cookiecutter.project_slug }}.audit.dependencies import get_audit
+from {{ cookiecutter.project_slug }}.audit.dependencies import request_audit
 from {{ cookiecutter.project_slug }}.audit.schema import connect
 from {{ cookiecutter.project_slug }}.audit.trail import Search, Trail
 from {{ cookiecutter.project_slug }}.core.config import ENV_PREFIX
@@ -96,6 +96,17 @@ async def test_changed_settings_are_recorded_at_the_next_start(serve: Any, folde
     assert len(recorded(folder, "audit.started")) == len(recorded(folder, "audit.stopped")) == 3
 
 
+async def test_new_secret_is_a_changed_setting_that_shows_nothing(serve: Any, folder: Path) -> None:
+    for token in ("first-value", "first-value", "second-value"):
+        async with serve(sentry={"dsn": f"http://{token}@127.0.0.1:9/1"}):
+            pass
+    events = recorded(folder, "configuration.changed")
+    variable = f"{ENV_PREFIX}SENTRY__DSN"
+    marks = [event["after"]["settings"][variable] for event in events]
+    assert len(set(marks)) == 2
+    assert "value" not in str(events)
+
+
 async def test_readiness_covers_the_trail(serve: Any, folder: Path) -> None:
     async with serve() as client:
         body = (await client.get("/health/ready")).json()
@@ -106,7 +117,7 @@ async def test_service_without_a_trail_says_so() -> None:
     app = FastAPI()
     request = Request({"type": "http", "app": app})
     with pytest.raises(RuntimeError, match="no audit log"):
-        await get_audit(request)
+        request_audit(request)
 
 
 @dataclass

@@ -55,7 +55,7 @@ async def relay(jobs: JobClient, database_settings: DatabaseSettings) -> AsyncIt
     relay = JobRelay(jobs, database_settings)
     jobs.outbox = Outbox(relay.wake)
     yield relay
-    await relay._database.aclose()
+    await relay.aclose()
 
 
 async def test_job_exists_when_the_transaction_commits(

@@ -50,8 +50,8 @@ async def claim(
 
 
 async def finish(store: JobStore, one: Claim, state: JobState, **more: Any) -> bool:
-    taken = await store.complete_many([Outcome(one.lease, state, **{"retain_s": 60.0, **more})])
-    return taken[0]
+    outcome = Outcome(one.lease, state, retain_s=60.0)._replace(**more)
+    return (await store.complete_many([outcome]))[0]
 
 
 async def state_of(store: JobStore, job_id: str) -> JobState | None:

@@ -121,6 +121,8 @@ async def test_middlewares_and_tasks_of_taskiq_work(working: Working) -> None:
 async def test_client_only_sends(settings: Settings) -> None:
     broker = make_broker()
     await broker.startup()
-    sent = await broker.find_task("taskiq_add").kiq(1)
+    known = broker.find_task("taskiq_add")
+    assert known is not None
+    sent = await known.kiq(1)
     assert not await broker.result_backend.is_result_ready(sent.task_id)
     await broker.shutdown()

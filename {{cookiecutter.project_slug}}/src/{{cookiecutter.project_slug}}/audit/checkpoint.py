@@ -13,6 +13,7 @@ Whoever keeps one elsewhere can tell later whether the log still holds what it h
 from __future__ import annotations
 
 import binascii
+import hmac
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -129,6 +130,15 @@ class NoteSigner:
         except (ValueError, IndexError):
             raise AuditKeyError("the signing key is not one: `audit keygen` makes one") from None
         return signer
+
+    def of_replica(self, name: str) -> NoteSigner:
+        """Return the signer of a replica's log: one secret serves them all, each has its own key.
+
+        Args:
+            name: The replica's log.
+        """
+        seed = hmac.digest(self._seed, b"slipway replica " + name.encode(), "sha256")
+        return NoteSigner(name, seed)
 
     @property
     def secret(self) -> str:

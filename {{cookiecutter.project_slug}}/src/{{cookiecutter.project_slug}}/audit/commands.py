@@ -175,7 +175,7 @@ def export(
             if row.seq is not None and row.seq > after:
                 shown = session.codec.decode(row.record or "", reveal)
                 action = ACTIONS.find(shown["action"])
-                event = cloud_event(shown, action, source=session.settings.origin, seq=row.seq)
+                event = cloud_event(shown, action, source=session.settings.log_name, seq=row.seq)
                 typer.echo(json.dumps(event, ensure_ascii=False, separators=(",", ":")))
 
 
@@ -223,7 +223,7 @@ def evidence(
     with _errors(), open_trail() as session:
         report = session.verify(anchor.read_text("utf-8") if anchor else None)
         found = collect(session.trail, ACTIONS, session.settings, report, since=since, until=until)
-        origin = session.settings.origin
+        origin = session.settings.log_name
     if as_json:
         rows: list[dict[str, Any]] = [
             {

@@ -36,11 +36,12 @@ class RequestAudit:
     @property
     def actor(self) -> Actor:
         """Who calls."""
-        known = getattr(self._request.state, "actor", None)
-        actor = known if isinstance(known, Actor) else Actor("anonymous")
-        if actor.address is None and self._request.client is not None:
-            return replace(actor, address=self._request.client.host)
-        return actor
+        actor = getattr(self._request.state, "actor", None)
+        client = self._request.client
+        address = client.host if client is not None else None
+        if not isinstance(actor, Actor):
+            return Actor("anonymous", address=address)
+        return actor if actor.address or not address else replace(actor, address=address)
 
     async def record(
         self,
@@ -72,7 +73,7 @@ class RequestAudit:
         )
 
 
-async def get_audit(request: Request) -> RequestAudit:
+def request_audit(request: Request) -> RequestAudit:
     """Return the audit log for a request.
 
     Raises:
@@ -85,5 +86,9 @@ async def get_audit(request: Request) -> RequestAudit:
     return RequestAudit(log, request)
 
 
-Audit = Annotated[RequestAudit, Depends(get_audit)]
+async def _get_audit(request: Request) -> RequestAudit:
+    return request_audit(request)
+
+
+Audit = Annotated[RequestAudit, Depends(_get_audit)]
 """The audit log, for a parameter of an endpoint."""

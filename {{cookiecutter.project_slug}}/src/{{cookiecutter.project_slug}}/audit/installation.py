@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, cast
@@ -53,8 +54,13 @@ def audit_lifespan(
 
 
 async def _record_configuration(log: AuditLog, settings: PlatformSettings, target: Target) -> None:
-    """Record which settings differ from the last start; secrets are masked in both."""
-    now = {doc.variable: doc.value for doc in describe(type(settings), settings)}
+    """Record which settings differ from the last start, secrets too, of which it keeps a mark."""
+
+    def mark(secret: str) -> str:
+        digest = hmac.digest(log.secrets.master.naming, b"setting " + secret.encode(), "sha256")
+        return f"[secret {digest.hex()[:8]}]" if secret else ""
+
+    now = {doc.variable: doc.value for doc in describe(type(settings), settings, mask=mark)}
     before = await asyncio.to_thread(_last_configuration, log)
     changed = {
         name for name in before.keys() | now.keys() if before.get(name, "") != now.get(name, "")

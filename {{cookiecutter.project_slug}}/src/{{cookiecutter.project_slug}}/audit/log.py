@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from ..utils.context import current_request
 from ..utils.logging import get_logger
@@ -22,6 +22,7 @@ from .events import (
     SYSTEM,
     Actor,
     AuditEvent,
+    DataClass,
     Outcome,
     Retention,
     Target,
@@ -81,6 +82,8 @@ class AuditSecrets:
         signer = NoteSigner.parse(signing)
         if signer.name != settings.origin:
             raise AuditKeyError(f"the signing key is that of {signer.name}, not {settings.origin}")
+        if settings.replica:
+            signer = signer.of_replica(settings.log_name)
         trusted = (signer.verification_key, *settings.trusted_keys)
         return cls(signer, MasterKey.parse(master), NoteVerifier(trusted))
 
@@ -101,6 +104,17 @@ def check_audit_settings(settings: AuditSettings) -> None:
     signing, master = _given(settings)
     if signing and master:
         AuditSecrets.parse(settings, signing, master)
+
+
+class _Said(NamedTuple):
+    """What an event says beside who, what and when."""
+
+    data: dict[str, Any]
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+    data_class: DataClass
+    retention: Retention
+    conformance: Literal["registered", "unregistered", "invalid"]
 
 
 class TransactionalStore(Protocol):
@@ -235,9 +249,26 @@ class AuditLog:
             AuditUnavailableError: When it could not be stored. Undo what it tells of.
         """
         name = action.name if isinstance(action, Action) else action
-        event = self._draft(name, target, outcome, actor)
-        event = self._checked(event, {"data": data or {}, "before": before, "after": after})
-        event = replace(event, reason=reason, subjects=tuple(subjects))
+        said = self._checked(name, data or {}, before, after)
+        request = current_request.get()
+        event = AuditEvent(
+            id=new_event_id(),
+            time=self._clock(),
+            action=name,
+            actor=actor or SYSTEM,
+            target=Target.parse(target),
+            outcome=Outcome(outcome),
+            reason=reason,
+            before=said.before,
+            after=said.after,
+            data=said.data,
+            subjects=tuple(subjects),
+            data_class=said.data_class,
+            retention=said.retention,
+            request_id=request.request_id if request else "",
+            trace_id=request.trace_id if request else "",
+            conformance=said.conformance,
+        )
         if idempotency_key:
             event = self._idempotent(event, idempotency_key)
         if session is None:
@@ -248,53 +279,42 @@ class AuditLog:
             earlier = await self.outbox.add(event, session)
         return self.codec.as_recorded(event, earlier) if earlier else event
 
-    async def take(self, stored: Stored) -> None:
-        """Put a record that was kept elsewhere into the trail, unless it is there.
+    def take_now(self, stored: Sequence[Stored]) -> None:
+        """Put records that were kept elsewhere into the trail, unless they are there; it blocks.
 
         Raises:
-            AuditUnavailableError: When it could not be stored.
+            AuditUnavailableError: When they could not be stored.
         """
-        await self._inbox.take(stored)
+        self._inbox.take_now(stored)
 
-    def _draft(
-        self, action: str, target: Target | str, outcome: str, actor: Actor | None
-    ) -> AuditEvent:
-        request = current_request.get()
-        return AuditEvent(
-            id=new_event_id(),
-            time=self._clock(),
-            action=action,
-            actor=actor or SYSTEM,
-            target=Target.parse(target),
-            outcome=Outcome(outcome),
-            request_id=request.request_id if request else "",
-            trace_id=request.trace_id if request else "",
-        )
-
-    def _checked(self, event: AuditEvent, values: Mapping[str, Values | None]) -> AuditEvent:
-        """Put the values into an event, as plain JSON that fits the action's schema."""
+    def _checked(
+        self, name: str, data: Values, before: Values | None, after: Values | None
+    ) -> _Said:
+        """Return the values of an event as plain JSON that fits the action's schema."""
         try:
-            action = self._actions.get(event.action)
-            parts = {
-                part: None if value is None else action.check(part, value)
-                for part, value in values.items()
-            }
+            action = self._actions.get(name)
+            return _Said(
+                action.check("data", data),
+                None if before is None else action.check("before", before),
+                None if after is None else action.check("after", after),
+                action.data_class,
+                action.retention,
+                "registered",
+            )
         except (UnregisteredActionError, InvalidEventError) as error:
             if self._strict:
                 raise
             # Kept all the same: the free schema takes anything, and each field gets encrypted.
-            log.exception("audit_event_nonconforming", action=event.action)
-            free = Action(event.action, "", state=None)
-            parts = {
-                part: None if value is None else free.check("before", value)
-                for part, value in values.items()
-            }
+            log.exception("audit_event_nonconforming", action=name)
             invalid = isinstance(error, InvalidEventError)
-            event = replace(event, conformance="invalid" if invalid else "unregistered")
-        else:
-            event = replace(event, data_class=action.data_class, retention=action.retention)
-        return replace(
-            event, data=parts["data"] or {}, before=parts["before"], after=parts["after"]
+        free = Action(name, "", state=None)
+        return _Said(
+            free.check("before", data),
+            None if before is None else free.check("before", before),
+            None if after is None else free.check("before", after),
+            free.data_class,
+            free.retention,
+            "invalid" if invalid else "unregistered",
         )
 
     def _idempotent(self, event: AuditEvent, key: str) -> AuditEvent:

@@ -47,7 +47,7 @@ class Session:
         return Verification(
             self.trail.connection,
             self.secrets.verifier,
-            self.settings.origin,
+            self.settings.log_name,
             master=self.secrets.master,
         ).run(anchor)
 

@@ -54,7 +54,7 @@ class Inbox:
         self._connection = connect(path)
         self._writing = writing
         self._stored = stored
-        self._commits: GroupCommit[AuditEvent | Stored, str | None] = GroupCommit(
+        self._commits: GroupCommit[AuditEvent, str | None] = GroupCommit(
             self._write, max_batch=max_batch, max_pending=max_pending
         )
 
@@ -72,13 +72,13 @@ class Inbox:
         """
         return await self._commits.submit(event)
 
-    async def take(self, stored: Stored) -> str | None:
-        """Store a record that was made before, unless it is in the trail; see `add`.
+    def take_now(self, stored: Sequence[Stored]) -> None:
+        """Store records that were made before, unless they are in the trail; it blocks.
 
         Raises:
-            AuditUnavailableError: When it could not be stored.
+            AuditUnavailableError: When they could not be stored.
         """
-        return await self._commits.submit(stored)
+        self._write(stored)
 
     @property
     def is_alive(self) -> bool:

@@ -24,7 +24,7 @@ from ..audit.installation import audit_check, audit_lifespan, record_refusals
 from ..audit.log import check_audit_settings
 # jinja: endif
 # jinja: if cookiecutter.include_audit_logging and cookiecutter.include_database
-from ..audit.transactional import relay_lifespan
+from ..audit.relay import relay_lifespan
 # jinja: endif
 # jinja: if cookiecutter.include_background_jobs
 from ..jobs.installation import jobs_check, jobs_lifespan

@@ -30,6 +30,11 @@ class AuditSettings(Section):
         pattern=r"^[A-Za-z0-9._/-]+$",
         description="Name of the log, in every checkpoint; one log, one name, for ever.",
     )
+    replica: str = Field(
+        default="",
+        pattern=r"^[A-Za-z0-9._-]*$",
+        description="Name of this replica when each keeps a trail: part of its log's name and key.",
+    )
     signing_key: SecretStr | None = Field(
         default=None,
         description="Signs checkpoints; `audit keygen` makes one. Required in production.",
@@ -56,6 +61,11 @@ class AuditSettings(Section):
         default=RETENTION_DAYS,
         description="Days that the events of each retention class are kept, as JSON.",
     )
+
+    @property
+    def log_name(self) -> str:
+        """The name of this process's log."""
+        return f"{self.origin}/{self.replica}" if self.replica else self.origin
 
     def insecure(self) -> Iterator[tuple[str, bool, str, str]]:
         """Yield rules for production, as `PlatformSettings` does."""

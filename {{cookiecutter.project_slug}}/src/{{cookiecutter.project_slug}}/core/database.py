@@ -195,24 +195,25 @@ def unavailable() -> Generator[None]:
     """Turn what the database may get over into an error that callers understand."""
     try:
         yield
-    except (DBAPIError, PoolTimeoutError) as error:
+    except (DBAPIError, PoolTimeoutError, sqlite3.Error) as error:
         if not _is_passing(error):
             raise
         _log.warning("database_unavailable", reason=_reason(error))
         raise DatabaseUnavailableError(headers={"Retry-After": "1"}) from error
 
 
-def _is_passing(error: DBAPIError | PoolTimeoutError) -> bool:
+def _is_passing(error: DBAPIError | PoolTimeoutError | sqlite3.Error) -> bool:
     """Whether the error tells of the database's state, not of a mistake in the statement."""
-    if not isinstance(error, DBAPIError):
-        return True
-    if isinstance(error.orig, sqlite3.Error):
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(cause, sqlite3.Error):
         # The low byte is the code, what is above it the particular kind.
-        return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in _SQLITE_PASSING
-    return isinstance(error, OperationalError) or error.connection_invalidated
+        return getattr(cause, "sqlite_errorcode", 0) & 0xFF in _SQLITE_PASSING
+    if isinstance(error, DBAPIError):
+        return isinstance(error, OperationalError) or error.connection_invalidated
+    return True
 
 
-def _reason(error: DBAPIError | PoolTimeoutError) -> str:
+def _reason(error: DBAPIError | PoolTimeoutError | sqlite3.Error) -> str:
     """Return the first line of what the driver said; it names hosts, never passwords."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     return (str(cause).splitlines() or [""])[0]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,35 +41,49 @@ class SettingDoc:
     own: bool
 
 
+def masked(plain: str) -> str:
+    """Return what is shown for a secret."""
+    return MASK if plain else ""
+
+
 def describe(
-    settings_class: type[PlatformSettings], values: PlatformSettings | None = None
+    settings_class: type[PlatformSettings],
+    values: PlatformSettings | None = None,
+    *,
+    mask: Callable[[str], str] = masked,
 ) -> list[SettingDoc]:
     """Return every setting, the platform's first, in the order they are declared.
 
     Args:
         settings_class: The project's settings class.
-        values: Settings to take values from; the defaults when there are none.
+        values: Settings to take values from; the defaults, which are no secret, when there are none.
+        mask: Makes of a secret what is shown for it.
     """
-    found = list(_walk(settings_class, values, ENV_PREFIX, "", reveal=values is None))
+    show = str if values is None else mask
+    found = list(_walk(settings_class, values, ENV_PREFIX, "", show))
     return sorted(found, key=lambda doc: doc.own)
 
 
 def _walk(
-    model: type[BaseModel], values: BaseModel | None, prefix: str, section: str, *, reveal: bool
+    model: type[BaseModel],
+    values: BaseModel | None,
+    prefix: str,
+    section: str,
+    show: Callable[[str], str],
 ) -> Iterator[SettingDoc]:
     for name, field in model.model_fields.items():
         annotation = field.annotation
         value = getattr(values, name) if values is not None else _default(field)
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             inner = f"{prefix}{name.upper()}__"
-            yield from _walk(annotation, value, inner, name, reveal=reveal)
+            yield from _walk(annotation, value, inner, name, show)
             continue
         secret = "Secret" in str(annotation)
         yield SettingDoc(
             variable=f"{prefix}{name.upper()}",
             section=section,
             description=field.description or "",
-            value=_spell(value, reveal=reveal),
+            value=_spell(value, show),
             secret=secret,
             own=not section and name not in PlatformSettings.model_fields,
         )
@@ -81,13 +95,12 @@ def _default(field: FieldInfo) -> Any:  # noqa: ANN401  # a default can be of an
     return None if field.is_required() else field.default
 
 
-def _spell(value: object, *, reveal: bool) -> str:
-    """Return a value as it is written in the environment; secrets are masked but for defaults."""
+def _spell(value: object, show: Callable[[str], str]) -> str:
+    """Return a value as it is written in the environment, a secret as it is to be shown."""
     if value is None:
         return ""
     if isinstance(value, SecretStr | SecretBytes):
-        plain = value.get_secret_value()
-        return str(plain) if reveal or not plain else MASK
+        return show(str(value.get_secret_value()))
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple):

@@ -198,7 +198,11 @@ class JobBroker(AsyncBroker):
         while True:
             for job in await store.reclaim():
                 letter = DeadLetter(
-                    job_id=job.id, task=job.task, queue=job.queue, attempt=job.attempt, error=job.error
+                    job_id=job.id,
+                    task=job.task,
+                    queue=job.queue,
+                    attempt=job.attempt,
+                    error=job.error,
                 )
                 await announce(letter, resources)
             await asyncio.sleep(RECLAIM_S)

@@ -19,6 +19,7 @@ def upgrade() -> None:
         sa.Column("n", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("job", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("n", name=op.f("pk_jobs_outbox")),
+        sqlite_autoincrement=True,
     )
 
 

@@ -35,6 +35,7 @@ from ..records import (
 from . import sqlite_operations as operations
 from . import sqlite_views as views
 from .sqlite_schema import connect, prepare
+from .sqlite_wake import Turn
 from .sqlite_writer import Operation, WaitingClaim, Writer
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class _Open:
     writer: Writer
     reader: sqlite3.Connection
     beater: sqlite3.Connection
+    turn: Turn
 
 
 class SqliteJobStore:
@@ -76,7 +78,8 @@ class SqliteJobStore:
             beater.execute("PRAGMA synchronous = NORMAL")
             reader = connect(self._file)
             reader.execute("PRAGMA query_only = ON")
-            return _Open(Writer(self._file, self._give_back), reader, beater)
+            writer = Writer(self._file, self._give_back)
+            return _Open(writer, reader, beater, Turn(self._file))
         except (sqlite3.Error, OSError) as error:
             raise JobsUnavailableError from error
 
@@ -92,6 +95,7 @@ class SqliteJobStore:
             opened.reader.close()
         with self._beating:
             opened.beater.close()
+            opened.turn.close()
 
     @property
     def _opened(self) -> _Open:
@@ -201,8 +205,9 @@ class SqliteJobStore:
 
     def heartbeat(self, leases: Sequence[Lease], lease_s: float) -> Beat:
         """Prolong leases."""
-        connection = self._opened.beater
-        with self._beating:
+        opened = self._opened
+        connection = opened.beater
+        with self._beating, opened.turn:
             try:
                 connection.execute("BEGIN IMMEDIATE")
                 try:

@@ -15,6 +15,11 @@ import secrets
 import select
 from pathlib import Path
 
+try:
+    import fcntl
+except ImportError:  # Windows: there SQLite's own waiting has to do
+    fcntl = None  # type: ignore[assignment]  # tells that it is not there
+
 _STALE = frozenset({errno.ENXIO, errno.ENOENT, errno.EPIPE})
 
 
@@ -97,3 +102,32 @@ class WakeUp:
         for one in (self._own, self._own_writer, *self._others.values()):
             os.close(one)
         self._others.clear()
+
+
+class Turn:
+    """A lock that writers of all processes take before SQLite's own.
+
+    Who waits for SQLite's sleeps, up to 100 ms at a time, while others come first; who waits for this
+    one is woken when it is free. It goes with the process that holds it.
+
+    Args:
+        file: The file that the processes share.
+    """
+
+    def __init__(self, file: Path) -> None:
+        path = file.with_name(f"{file.name}-turn")
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+
+    def __enter__(self) -> None:
+        """Wait for the turn."""
+        if fcntl is not None:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+
+    def __exit__(self, *_: object) -> None:
+        """Let others have it."""
+        if fcntl is not None:
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._descriptor)

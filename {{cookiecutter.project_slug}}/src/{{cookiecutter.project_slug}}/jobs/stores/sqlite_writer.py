@@ -21,7 +21,7 @@ from typing import Any
 from ..errors import JobsUnavailableError
 from ..records import Claim
 from .sqlite_schema import connect
-from .sqlite_wake import WakeUp
+from .sqlite_wake import Turn, WakeUp
 
 POLL_S = 0.25
 """Seconds after which a waiting claim looks by itself for what other processes changed."""
@@ -81,6 +81,7 @@ class Writer:
 
     def __init__(self, file: Path, given_up: Callable[[list[Claim]], None]) -> None:
         self._connection = connect(file)
+        self._turn = Turn(file)
         self._wake_up = WakeUp(file)
         self._given_up = given_up
         self._operations: deque[Operation] = deque()
@@ -136,6 +137,7 @@ class Writer:
             self._claims.extend(self._new_claims)
             _settle_all([(claim.done, []) for claim in self._claims], self._given_up)
             self._connection.close()
+            self._turn.close()
             self._wake_up.close()
 
     def _sleep(self) -> None:
@@ -181,7 +183,8 @@ class Writer:
     def _transact(self, operations: Sequence[Operation], claims: Sequence[WaitingClaim]) -> None:
         """Do operations and try claims, all in one transaction, and tell their callers."""
         try:
-            answers = self._attempt(operations, claims)
+            with self._turn:
+                answers = self._attempt(operations, claims)
         except Exception as error:  # noqa: BLE001  # whatever it is, each caller must hear of it
             if len(operations) > 1:  # it may be the fault of one of them alone
                 for claim in claims:
