@@ -106,7 +106,9 @@ def cases(count: int) -> list[tuple[str, str, int]]:
     while len(found) < count:
         zone = chance.choice(zones)
         changes = known.setdefault(zone, list(clock_changes(zone)))
-        start = int(datetime(2024, 1, 1, tzinfo=UTC).timestamp()) + chance.randrange(3 * 366 * 86_400)
+        start = int(datetime(2024, 1, 1, tzinfo=UTC).timestamp()) + chance.randrange(
+            3 * 366 * 86_400
+        )
         if changes and chance.random() < 0.7:
             # Six hours for the step above: never inside an hour that comes twice.
             start = chance.choice(changes) - 6 * 3600 - chance.randrange(36 * 3600)

@@ -32,9 +32,26 @@ def python(tmp_path: Path, uv: str, run_in: RunIn) -> Path:
     """Return an interpreter that has Streamlit and what a rendered project needs."""
     environment, lock = tmp_path / "ui", ROOT / "requirements/ui.txt"
     found = environment / "bin/python"
-    run_in(tmp_path, uv, "venv", "--python", shutil.which("python3") or "3.11", environment, online=True)
     run_in(
-        tmp_path, uv, "pip", "sync", "--require-hashes", "--python", found, lock, online=True, timeout=600
+        tmp_path,
+        uv,
+        "venv",
+        "--python",
+        shutil.which("python3") or "3.11",
+        environment,
+        online=True,
+    )
+    run_in(
+        tmp_path,
+        uv,
+        "pip",
+        "sync",
+        "--require-hashes",
+        "--python",
+        found,
+        lock,
+        online=True,
+        timeout=600,
     )
     return found
 
@@ -124,7 +141,9 @@ def test_page_makes_edits_runs_and_deletes_a_task_and_shows_markup_as_text(
         pytest.skip("no chromium on this machine: apt-get install chromium")
     from playwright.sync_api import sync_playwright  # noqa: PLC0415  # only this test needs a browser
 
-    project = copy_project(render("cookiecutter", include_scheduled_tasks=True), tmp_path / "project")
+    project = copy_project(
+        render("cookiecutter", include_scheduled_tasks=True), tmp_path / "project"
+    )
     requested: list[str] = []
     with page_of(project, python) as url, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
