@@ -19,7 +19,7 @@ from ..schemas import BrokenPreset, MonitoringTask, RunRecord
 from ..service import MonitoringService
 from .door import Door
 from .form import task_form
-from .rows import SPARKLINE_RUNS, change_row, moment, overview, plain, run_row, state
+from .rows import SPARKLINE_RUNS, change_row, overview, plain, run_row, short, state
 
 # By name, because Streamlit is an extra: types are checked where it is not installed.
 st: Any = importlib.import_module("streamlit")
@@ -150,7 +150,7 @@ def _show_tasks(
     notes = st.container()
     for preset in broken:
         problems = plain("; ".join(preset.problems))
-        notes.error(f"⛔ {plain(preset.name or preset.id)} can't run as it is: {problems}")
+        notes.error(f"{plain(preset.name or preset.id)} can't run as it is: {problems}")
     if not tasks:
         st.info("There are no tasks yet: make one under “New task”.")
         return
@@ -185,8 +185,8 @@ def _show_task(settings: PlatformSettings, task: MonitoringTask, runs: list[RunR
         [2, 3, 3, 2, 2, 2], vertical_alignment="center"
     )
     status.metric("State", state(task.status))
-    last.metric("Last run (UTC)", moment(task.last_run))
-    following.metric("Next run (UTC)", moment(task.next_run) if task.active else "not active")
+    last.metric("Last run (UTC)", short(task.last_run))
+    following.metric("Next run (UTC)", short(task.next_run) if task.active else "not active")
     if run.button("Run now", type="primary", key=f"run-{task.id}"):
         with st.spinner("Running…"):
             _do(f"{task.name} has run.", lambda: _with_service(settings, lambda s: s.run(task.id)))
