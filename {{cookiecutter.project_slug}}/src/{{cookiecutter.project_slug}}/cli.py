@@ -30,6 +30,7 @@ from .core.database_commands import database_commands
 # jinja: endif
 from .core.settings_docs import describe, env_example, unknown_variables
 # jinja: if cookiecutter.include_background_jobs
+from .core.uploads_commands import uploads_commands
 from .jobs.commands import jobs_commands, worker_command
 from .mail.commands import mail_commands
 # jinja: endif
@@ -37,9 +38,6 @@ from .mail.commands import mail_commands
 from .monitoring.commands import tasks_commands
 # jinja: endif
 from .settings import Settings
-# jinja: if cookiecutter.include_background_jobs
-from .uploads.commands import uploads_commands
-# jinja: endif
 
 
 def _fail(message: str) -> NoReturn:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from {{ cookiecutter.project_slug }}.core.mail_settings import MailSettings
-from {{ cookiecutter.project_slug }}.core.uploads_settings import UploadsSettings
+from {{ cookiecutter.project_slug }}.core.file_settings import UploadsSettings
 from {{ cookiecutter.project_slug }}.jobs import PermanentError, TaskContext
 from {{ cookiecutter.project_slug }}.jobs.alerts import DeadLetterAlerts
 from {{ cookiecutter.project_slug }}.jobs.dead_letters import DeadLetter

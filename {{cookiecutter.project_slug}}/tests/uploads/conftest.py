@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from {{ cookiecutter.project_slug }}.core.uploads_settings import UploadsSettings
+from {{ cookiecutter.project_slug }}.core.file_settings import UploadsSettings
 
 Make = Callable[..., UploadsSettings]
 

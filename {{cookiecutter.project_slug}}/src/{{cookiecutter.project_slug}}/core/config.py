@@ -34,16 +34,13 @@ from .cache.settings import CacheSettings
 from .database_settings import DatabaseSettings
 # jinja: endif
 # jinja: if cookiecutter.include_background_jobs
+from .file_settings import UploadsSettings
 from .mail_settings import MailSettings
 # jinja: endif
 # jinja: if cookiecutter.include_scheduled_tasks
 from .monitoring_settings import MonitoringSettings
 # jinja: endif
 from .sections import CommaList, Section
-
-# jinja: if cookiecutter.include_background_jobs
-from .uploads_settings import UploadsSettings
-# jinja: endif
 
 ENV_PREFIX = "{{ cookiecutter.__env_prefix }}"
 

@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
 
-from ..core.uploads_settings import UploadsSettings
+from ..core.file_settings import UploadsSettings
 from ..utils.logging import get_logger
 from .clamd import ClamdScanner
 from .errors import PermanentUploadError, TransientUploadError

@@ -12,9 +12,9 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from ..core.config import PlatformSettings
-from .errors import UploadError
-from .processing import ProcessedUpload, UploadProcessor
+from .config import PlatformSettings
+from ..uploads.errors import UploadError
+from ..uploads.processing import ProcessedUpload, UploadProcessor
 
 
 def uploads_commands(load_settings: Callable[[], PlatformSettings]) -> typer.Typer:
