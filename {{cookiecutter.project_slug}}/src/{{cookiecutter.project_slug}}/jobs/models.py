@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from sqlalchemy import BigInteger, Integer, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -17,7 +15,7 @@ class JobOutboxRow(Base):
     __tablename__ = "jobs_outbox"
     # Without it SQLite gives the number of a deleted row to another one, which a second relay that
     # is about to delete the first would delete in its place.
-    __table_args__: ClassVar = {"sqlite_autoincrement": True}
+    __table_args__ = ({"sqlite_autoincrement": True},)
 
     n: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
     job: Mapped[str] = mapped_column(Text)
