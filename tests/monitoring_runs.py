@@ -110,10 +110,7 @@ def writers(folder: Path, number: int, count: int, kills: int, seed: int) -> dic
     while running and time.monotonic() < until:
         whole = json.loads((folder / "presets.json").read_text())  # at any moment it is whole
         invalid += len(whole["tasks"]) != number + 1
-        try:
-            text += os.read(reading, 65_536)
-        except BlockingIOError:
-            pass
+        text += _rest(reading)
         if killed.total() < kills:
             pid = chance.choice(list(running))
             os.kill(pid, signal.SIGKILL)
@@ -211,9 +208,7 @@ async def _schedulers(folder: Path, ticks: int, chance: random.Random) -> dict[s
             clock.now += timedelta(minutes=1)
             ids.append(await _tick(pair, clock, chance, runs))
             await _until_finished(client, ids[-1])
-        runs["jobs"] = len(
-            await client.search(part("jobs.records").JobFilter(limit=10_000))
-        )
+        runs["jobs"] = len(await client.search(part("jobs.records").JobFilter(limit=10_000)))
         seen = await presets.runs("tick", 10_000)
         for scheduler in pair:
             scheduler.die()
@@ -304,7 +299,7 @@ async def _until_finished(client: Any, job_id: str) -> None:
 
 
 COMMANDS: dict[str, Any] = {
-    "schedules": lambda: schedules(),
+    "schedules": schedules,
     "writers": lambda folder, number, count, kills, seed: writers(
         Path(folder), int(number), int(count), int(kills), int(seed)
     ),

@@ -142,7 +142,7 @@ def copier_refusal(name: str, value: str) -> str:
 
 
 def run_refused(
-    render: Renderer, engine: str, capfd: pytest.CaptureFixture[str], **answers: str
+    render: Renderer, engine: str, capfd: pytest.CaptureFixture[str], **answers: object
 ) -> str:
     """Render and return all that the user is told; fails when the engine accepts, or leaves a file."""
     out = render.new_folder()

@@ -99,13 +99,16 @@ def clock_changes(zone: str) -> Iterator[int]:
 def cases(count: int) -> list[tuple[str, str, int]]:
     """Return expressions with zones and starts, most of those just before a clock change."""
     chance = random.Random(SEED)
-    zones = sorted(z for z in zoneinfo.available_timezones() if "/" in z and "Etc" not in z)
+    every = sorted(z for z in zoneinfo.available_timezones() if "/" in z and "Etc" not in z)
+    zones = chance.sample(every, max(40, count // 40))
     known: dict[str, list[int]] = {}
     found = []
     while len(found) < count:
         zone = chance.choice(zones)
         changes = known.setdefault(zone, list(clock_changes(zone)))
-        start = int(datetime(2024, 1, 1, tzinfo=UTC).timestamp()) + chance.randrange(3 * 366 * 86_400)
+        start = int(datetime(2024, 1, 1, tzinfo=UTC).timestamp()) + chance.randrange(
+            3 * 366 * 86_400
+        )
         if changes and chance.random() < 0.7:
             # Six hours for the step above: never inside an hour that comes twice.
             start = chance.choice(changes) - 6 * 3600 - chance.randrange(36 * 3600)

@@ -229,7 +229,16 @@ def probe_include_scheduled_tasks(project: Path, value: bool) -> None:  # an ans
     shows(value, (project / f"src/{slug}/monitoring").is_dir())
     tasks = ("python", "-m", slug, "tasks")
     added = run_in(
-        project, *tasks, "add", "Disk", "--check", "disk_space", "-p", "min_free_percent=0", "--every", "60"
+        project,
+        *tasks,
+        "add",
+        "Disk",
+        "--check",
+        "disk_space",
+        "-p",
+        "min_free_percent=0",
+        "--every",
+        "60",
     ).stdout
     assert "Next runs:" in added, added
     ran = json.loads(run_in(project, *tasks, "run", "disk", "--json").stdout)

@@ -48,7 +48,9 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
     head = await reader.readuntil(b"\r\n\r\n")
     status = b"503 Busy" if b"/busy" in head else b"200 OK"
     length = str(len(ENDPOINT_BODY)).encode()
-    writer.write(b"HTTP/1.1 " + status + b"\r\ncontent-length: " + length + b"\r\n\r\n" + ENDPOINT_BODY)
+    writer.write(
+        b"HTTP/1.1 " + status + b"\r\ncontent-length: " + length + b"\r\n\r\n" + ENDPOINT_BODY
+    )
     await writer.drain()
 
 

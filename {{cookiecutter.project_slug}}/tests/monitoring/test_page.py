@@ -38,17 +38,13 @@ def test_door_waits_after_too_many_wrong_passwords_even_for_the_right_one() -> N
 
 
 def test_text_of_a_task_is_no_markup() -> None:
-    assert plain("![x](http://evil.example/a.png)") == (
-        r"\!\[x\]\(http\://evil\.example/a\.png\)"
-    )
+    assert plain("![x](http://evil.example/a.png)") == (r"\!\[x\]\(http\://evil\.example/a\.png\)")
     assert plain("a\n# b :red[c] $x$") == r"a \# b \:red\[c\] \$x\$"
 
 
 def test_rows_show_runs_and_changes() -> None:
     task = MonitoringTask(name="Watch", check="disk_space", cron="0 6 * * *")
-    run = RunRecord(
-        task_id="watch", run_id="1", started=NOW, outcome=Outcome.ALERT, summary="low"
-    )
+    run = RunRecord(task_id="watch", run_id="1", started=NOW, outcome=Outcome.ALERT, summary="low")
     row = overview(task, [run])
     assert (row["History"], row["Last result"]) == ([3], "low")
     assert run_row(run)["Due (UTC)"] == "by hand"

@@ -61,7 +61,11 @@ def test_both_times_of_a_yearly_hour_that_comes_twice_are_found() -> None:
 
 def test_a_day_that_fits_either_field_is_enough_when_neither_begins_with_a_star() -> None:
     after = datetime(2026, 6, 1, tzinfo=UTC)
-    assert local_times("0 0 13 * fri", "UTC", after, 3) == ["05 00:00 +0000", "12 00:00 +0000", "13 00:00 +0000"]
+    assert local_times("0 0 13 * fri", "UTC", after, 3) == [
+        "05 00:00 +0000",
+        "12 00:00 +0000",
+        "13 00:00 +0000",
+    ]
     assert local_times("0 0 */2 * fri", "UTC", after, 2) == ["05 00:00 +0000", "19 00:00 +0000"]
 
 

@@ -207,13 +207,7 @@ class HealthSettings(Section):
 
 
 class InsecureSetting(NamedTuple):
-    """One setting that must not go to production.
-
-    Attributes:
-        variable: The environment variable to change.
-        problem: What is wrong with its value.
-        fix: What to set instead.
-    """
+    """A variable that must not go to production as it is, what is wrong, and what to set instead."""
 
     variable: str
     problem: str
@@ -388,23 +382,11 @@ class PlatformSettings(BaseSettings):
             "Unset it; raise RATE_LIMIT__REQUESTS_PER_MINUTE instead.",
         )
 
-        # jinja: if cookiecutter.include_background_jobs
-        yield from self.jobs.insecure()
-        yield from self.mail.insecure()
+        for name in type(self).model_fields:  # what a feature asks for stands in its section
+            of_section = getattr(getattr(self, name), "insecure", None)
+            if of_section is not None:
+                yield from of_section()
 
-        # jinja: endif
-        # jinja: if cookiecutter.include_database
-        yield from self.database.insecure()
-
-        # jinja: endif
-        # jinja: if cookiecutter.include_scheduled_tasks
-        yield from self.monitoring.insecure()
-
-        # jinja: endif
-        # jinja: if cookiecutter.include_audit_logging
-        yield from self.audit.insecure()
-
-        # jinja: endif
     def require_secure(self) -> None:
         """Refuse to go on when a production or staging service would start insecurely.
 

@@ -13,18 +13,18 @@ from ..schemas import Change, MonitoringTask, Outcome, RunRecord, TaskStatus
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&@^=\"'])")
 _STATES = {
-    TaskStatus.NEW: "⚪ new",
-    TaskStatus.OK: "🟢 ok",
-    TaskStatus.ALERT: "🟠 alert",
-    TaskStatus.ERROR: "🔴 error",
-    TaskStatus.FAILING: "🔴 failing",
-    TaskStatus.BROKEN: "⛔ broken",
+    TaskStatus.NEW: "○ new",
+    TaskStatus.OK: "● ok",
+    TaskStatus.ALERT: "▲ alert",
+    TaskStatus.ERROR: "✖ error",
+    TaskStatus.FAILING: "✖ failing",
+    TaskStatus.BROKEN: "✖ broken",
 }
 _OUTCOMES = {
-    Outcome.OK: "🟢 ok",
-    Outcome.ALERT: "🟠 alert",
-    Outcome.ERROR: "🔴 error",
-    Outcome.MISSED: "⚪ missed",
+    Outcome.OK: "● ok",
+    Outcome.ALERT: "▲ alert",
+    Outcome.ERROR: "✖ error",
+    Outcome.MISSED: "○ missed",
 }
 # The sparkline shows how bad runs were; a flat line at the bottom is what one wants to see.
 _HEIGHTS = {Outcome.OK: 1, Outcome.MISSED: 2, Outcome.ALERT: 3, Outcome.ERROR: 4}
@@ -39,6 +39,11 @@ def plain(text: object) -> str:
 def moment(value: datetime | None) -> str:
     """Return a time (UTC) for a table."""
     return f"{value:%Y-%m-%d %H:%M:%S}" if value else "-"
+
+
+def short(value: datetime | None) -> str:
+    """Return a time (UTC) in few characters."""
+    return f"{value:%d %b %H:%M}" if value else "-"
 
 
 def state(status: TaskStatus) -> str:

@@ -19,7 +19,7 @@ from ..schemas import BrokenPreset, MonitoringTask, RunRecord
 from ..service import MonitoringService
 from .door import Door
 from .form import task_form
-from .rows import SPARKLINE_RUNS, change_row, moment, overview, plain, run_row, state
+from .rows import SPARKLINE_RUNS, change_row, overview, plain, run_row, short, state
 
 # By name, because Streamlit is an extra: types are checked where it is not installed.
 st: Any = importlib.import_module("streamlit")
@@ -39,9 +39,11 @@ def show() -> None:
     if out.button("Sign out"):
         del st.session_state["signed_in_until"]
         st.rerun()
+    # Always there: what comes and goes above tabs would bring the first of them back.
+    message = st.empty()
     said = st.session_state.pop("said", None)
     if said:
-        st.success(plain(said))
+        message.success(plain(said))
     try:
         tasks, broken = _with_presets(settings, lambda presets: presets.all())
     except ServiceError as error:
@@ -145,9 +147,10 @@ def _show_tasks(
     settings: PlatformSettings, tasks: list[MonitoringTask], broken: list[BrokenPreset]
 ) -> None:
     """Show the table, and the task that is chosen."""
+    notes = st.container()
     for preset in broken:
         problems = plain("; ".join(preset.problems))
-        st.error(f"⛔ {plain(preset.name or preset.id)} can't run as it is: {problems}")
+        notes.error(f"{plain(preset.name or preset.id)} can't run as it is: {problems}")
     if not tasks:
         st.info("There are no tasks yet: make one under “New task”.")
         return
@@ -182,8 +185,8 @@ def _show_task(settings: PlatformSettings, task: MonitoringTask, runs: list[RunR
         [2, 3, 3, 2, 2, 2], vertical_alignment="center"
     )
     status.metric("State", state(task.status))
-    last.metric("Last run (UTC)", moment(task.last_run))
-    following.metric("Next run (UTC)", moment(task.next_run) if task.active else "not active")
+    last.metric("Last run (UTC)", short(task.last_run))
+    following.metric("Next run (UTC)", short(task.next_run) if task.active else "not active")
     if run.button("Run now", type="primary", key=f"run-{task.id}"):
         with st.spinner("Running…"):
             _do(f"{task.name} has run.", lambda: _with_service(settings, lambda s: s.run(task.id)))
@@ -201,11 +204,12 @@ def _show_task(settings: PlatformSettings, task: MonitoringTask, runs: list[RunR
                 f"{task.name} was deleted.",
                 lambda: _with_presets(settings, lambda p: p.remove(task.id, by=_BY)),
             )
+    notes = st.container()
     if task.problem:
-        st.error(plain(task.problem))
+        notes.error(plain(task.problem))
     if task.pending:
         waiting = sorted({name for notice in task.pending for name in notice.channels})
-        st.warning(f"Not told yet: {len(task.pending)}, by {plain(', '.join(waiting))}")
+        notes.warning(f"Not told yet: {len(task.pending)}, by {plain(', '.join(waiting))}")
     _show_details(settings, task, runs)
 
 
