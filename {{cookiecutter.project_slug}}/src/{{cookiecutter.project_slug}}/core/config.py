@@ -202,13 +202,7 @@ class HealthSettings(Section):
 
 
 class InsecureSetting(NamedTuple):
-    """One setting that must not go to production.
-
-    Attributes:
-        variable: The environment variable to change.
-        problem: What is wrong with its value.
-        fix: What to set instead.
-    """
+    """A setting that must not go to production: its variable, what is wrong, what to do."""
 
     variable: str
     problem: str
