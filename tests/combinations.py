@@ -83,24 +83,6 @@ def is_possible(answers: Answers, manifest: dict[str, Any]) -> bool:
     )
 
 
-def possible_variants(answers: Answers, manifest: dict[str, Any]) -> list[Answers]:
-    """Return answers, or instead of those that can't be rendered what keeps all of their other pairs.
-
-    That is the same with what is needed, and the same without what needs it.
-    """
-    for wanted, (needed, message) in manifest["_requires"].items():
-        if not possible(answers, {"_requires": {wanted: (needed, message)}}):
-            question, _, value = needed.partition("=")
-            with_it = answers | {question: value or True}
-            question, _, value = wanted.partition("=")
-            others = [
-                other for other in axes(manifest)[question] if str(other) != (value or "True")
-            ]
-            both = (with_it, answers | {question: others[0]})
-            return [v for changed in both for v in possible_variants(changed, manifest)]
-    return [answers]
-
-
 def label(answers: Answers, manifest: dict[str, Any]) -> str:
     """Return the stable name of a combination: how it differs from the default."""
     usual = defaults(manifest)
