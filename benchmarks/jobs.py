@@ -279,7 +279,8 @@ def inside(package: str, path: str, jobs: str) -> dict[str, float]:
             await running
             return found
 
-    return on_uvloop(drive())
+    figures: dict[str, float] = on_uvloop(drive())
+    return figures
 
 
 def arq(where: str, jobs: str) -> dict[str, float]:

@@ -44,7 +44,7 @@ class Server:
         luck = self.chance.random()
         if luck < 0.05:
             self.seen["hung_up"] += 1
-            server.transport.close()
+            server.transport.close()  # type: ignore[union-attr]  # it is connected
             return "421 Bye"
         if luck < 0.1:
             self.seen["deferred"] += 1
@@ -61,7 +61,7 @@ class Server:
         self.taken.append(bytes(envelope.content))
         if luck < 0.14:
             self.seen["lost_replies"] += 1
-            server.transport.close()
+            server.transport.close()  # type: ignore[union-attr]  # it is connected
         return "250 Queued"
 
 
@@ -153,7 +153,7 @@ async def _run(
     task = await service.presets.get("watch")
     messages = [message_from_bytes(raw, policy=policy.default) for raw in server.taken]
     arrived = [int(re.findall(r"value-(\d+)", _text(m, "plain"))[0]) for m in messages]
-    ids = {number: set() for number in arrived}
+    ids: dict[int, set[str]] = {number: set() for number in arrived}
     for number, message in zip(arrived, messages, strict=True):
         ids[number].add(str(message["Message-ID"]))
     pages = [_text(message, "html") for message in messages]

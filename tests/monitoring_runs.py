@@ -180,7 +180,7 @@ async def _schedulers(folder: Path, ticks: int, chance: random.Random) -> dict[s
     _use_clock(clock)
     base = part("monitoring.checks.base")
 
-    @base.check("counted", parameters=base.CheckParameters)
+    @base.check("counted", parameters=base.CheckParameters)  # type: ignore[untyped-decorator]  # of the render
     async def counted(_parameters: object, _context: object) -> Any:
         """Count runs."""
         runs["checks"] += 1
@@ -231,7 +231,7 @@ def _use_clock(clock: Clock) -> None:
 
     import apscheduler.schedulers.base as waiting  # noqa: PLC0415  # in the rendered environment only
 
-    waiting.datetime = Time  # type: ignore[misc]  # on purpose
+    waiting.datetime = Time
 
 
 class Scheduler:

@@ -102,7 +102,7 @@ def cases(count: int) -> list[tuple[str, str, int]]:
     every = sorted(z for z in zoneinfo.available_timezones() if "/" in z and "Etc" not in z)
     zones = chance.sample(every, max(40, count // 40))
     known: dict[str, list[int]] = {}
-    found = []
+    found: list[tuple[str, str, int]] = []
     while len(found) < count:
         zone = chance.choice(zones)
         changes = known.setdefault(zone, list(clock_changes(zone)))
