@@ -121,7 +121,6 @@ def edit(page: Any, name: str) -> None:
     page.get_by_role("tab", name="Edit").click()
     form = page.get_by_role("tabpanel", name="Edit")
     form.get_by_role("textbox", name="Name").fill(name)
-    form.get_by_role("textbox", name="Name").press("Enter")
     form.get_by_role("button", name="Save").click()
     page.get_by_text(f"{name} was changed.", exact=True).wait_for()
 

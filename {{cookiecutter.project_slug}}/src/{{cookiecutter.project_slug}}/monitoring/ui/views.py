@@ -226,7 +226,7 @@ def _show_details(settings: PlatformSettings, task: MonitoringTask, runs: list[R
         fields = task_form(settings, f"edit-{task.id}-{task.version}", task)
         if st.button("Save", type="primary", disabled=fields is None, key=f"save-{task.id}"):
             _do(
-                f"{task.name} was changed.",
+                f"{fields['name']} was changed.",
                 lambda: _with_presets(
                     settings, lambda p: p.edit(task.id, fields, by=_BY, version=task.version)
                 ),
