@@ -35,9 +35,6 @@ from .jobs.command_line import add_job_commands
 # jinja: if cookiecutter.include_scheduled_tasks
 from .monitoring.commands import tasks_commands
 # jinja: endif
-# jinja: if cookiecutter.include_scheduled_tasks
-from .monitoring.commands import tasks_commands
-# jinja: endif
 from .settings import Settings
 
 

@@ -11,6 +11,7 @@ from pydantic import Field, SecretStr
 
 from ..core.sections import CommaList, Section
 
+
 class JobsSettings(Section):
     """Background jobs: where they are kept, and how workers treat them."""
 
