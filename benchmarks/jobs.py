@@ -240,7 +240,7 @@ class _Service:
 
     def client(self) -> Any:
         """Return a client of the queue, to be entered."""
-        make_store = self.part("jobs.stores.connecting").make_store
+        make_store = self.part("jobs.connecting").make_store
         settings = self.settings.jobs
         return self.part("jobs.client").open_client(settings, lambda: make_store(settings))
 

@@ -18,7 +18,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import manifest as manifests
+import manifest_model as manifests
+from manifest import BODY
 
 ROOT = Path(__file__).resolve().parent.parent
 GUIDE = "docs/how-to/upgrade-guide.md"
@@ -73,7 +74,7 @@ class Template:
         """Return the template as it was at a commit."""
         manifest = json.loads(git(root, "show", f"{commit}:cookiecutter.json"))
         listed = git(root, "ls-tree", "-r", "-z", "--name-only", commit).split("\0")
-        below = f"{manifests.BODY}/"
+        below = f"{BODY}/"
         names = [name.removeprefix(below) for name in listed if name.startswith(below)]
         return cls({"_migrations": {}} | manifest, frozenset(map(pattern_of, names)))
 

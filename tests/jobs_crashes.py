@@ -128,7 +128,7 @@ def produce(settings: Any, count: int) -> None:
     """Enqueue all jobs, some one by one and some in batches."""
     task = part("jobs.definition").TASKS.find("crash_effect")
     options = part("jobs.definition").JobOptions
-    connecting = part("jobs.stores.connecting")
+    connecting = part("jobs.connecting")
 
     async def run() -> None:
         opened = part("jobs.client").open_client(
@@ -211,7 +211,7 @@ def settle(settings: Any, until: float) -> dict[str, int]:
     """Wait until nothing waits or runs, and return what is left and what is dead."""
 
     async def run() -> dict[str, int]:
-        connecting = part("jobs.stores.connecting")
+        connecting = part("jobs.connecting")
         opened = part("jobs.client").open_client(
             settings.jobs, lambda: connecting.make_store(settings.jobs)
         )
@@ -247,7 +247,7 @@ def define_blocking(seconds: float) -> list[int]:
 def enqueue_blocking(settings: Any) -> None:
     """Enqueue one job that blocks."""
     task = part("jobs.definition").TASKS.find("block_loop")
-    connecting = part("jobs.stores.connecting")
+    connecting = part("jobs.connecting")
 
     async def run() -> None:
         opened = part("jobs.client").open_client(
@@ -335,7 +335,7 @@ def _enqueue_in_transactions(settings: Any, count: int, writer: int) -> None:
             raise UndoneError
 
     async def run() -> None:
-        connecting = part("jobs.stores.connecting")
+        connecting = part("jobs.connecting")
         opened = part("jobs.client").open_client(
             settings.jobs, lambda: connecting.make_store(settings.jobs)
         )
@@ -356,7 +356,7 @@ def _enqueue_in_transactions(settings: Any, count: int, writer: int) -> None:
 
 async def _ids(settings: Any, *, relay: bool) -> list[str]:
     """Return the ids of all jobs, after relaying what is in the outbox if that is wanted."""
-    connecting = part("jobs.stores.connecting")
+    connecting = part("jobs.connecting")
     opened = part("jobs.client").open_client(
         settings.jobs, lambda: connecting.make_store(settings.jobs)
     )

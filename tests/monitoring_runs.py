@@ -192,7 +192,7 @@ async def _schedulers(folder: Path, ticks: int, chance: random.Random) -> dict[s
     task = {"name": "Tick", "check": "counted", "cron": "* * * * *", "timezone": "Europe/Berlin"}
     await presets.add(task)
     async with AsyncExitStack() as stack:
-        jobs, connecting = part("jobs.client"), part("jobs.stores.connecting")
+        jobs, connecting = part("jobs.client"), part("jobs.connecting")
         client = await stack.enter_async_context(
             jobs.open_client(settings.jobs, lambda: connecting.make_store(settings.jobs))
         )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import manifest as generator
+import manifest_model
 import ownership
 from combinations import BODY, load_manifest
 from rendering import TAG, commit_all, copy_template, git, text_of, tracked_files
@@ -27,7 +28,7 @@ def build(root: Path) -> Path:
     copy_template(root)
     for tag, change in zip(TAGS, (_first, _second, _third), strict=True):
         change(root)
-        for name, text in generator.generated(generator.load(root)).items():
+        for name, text in generator.generated(manifest_model.load(root)).items():
             (root / name).write_text(text, "utf-8")
         commit_all(root, f"release {tag}", tag)
     git(root, "repack", "-adq")
@@ -65,7 +66,7 @@ def _append(root: Path, name: str, text: str) -> None:
 def _first(root: Path) -> None:
     _touch(root, "The first release after this.")
     manifest = _manifest(root)
-    last = list(generator.questions(manifest))[-1]
+    last = list(manifest_model.questions(manifest))[-1]
     questions = {}
     for name, value in manifest.items():
         questions[name] = value

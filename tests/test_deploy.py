@@ -110,8 +110,9 @@ def test_compose_publishes_the_service_on_this_machine_only(compose: Yaml) -> No
     assert list(published.values()) == [[]] * len(published)
 
 
-def test_compose_starts_nothing_but_the_service_unless_asked(compose: Yaml) -> None:
-    assert [name for name, s in compose["services"].items() if not s.get("profiles")] == ["app"]
+def test_compose_starts_nothing_but_the_service_and_its_worker_unless_asked(compose: Yaml) -> None:
+    started = [name for name, s in compose["services"].items() if not s.get("profiles")]
+    assert started == ["app", "worker"]
 
 
 # --- Kubernetes -----------------------------------------------------------------------------------
@@ -192,7 +193,10 @@ def test_open_requests_have_time_to_finish(default_project: Path, deployment: Ya
 
 def test_selectors_find_the_pods(default_project: Path, deployment: Yaml) -> None:
     labels = deployment["spec"]["template"]["metadata"]["labels"]
-    found = {path.name: read_yaml(path)["spec"] for path in manifests(default_project, BASE)[:-1]}
+    found = {path.name: read_yaml(path).get("spec") for path in manifests(default_project, BASE)}
+    worker = found["worker.yaml"]["template"]["metadata"]["labels"]
+    assert found["worker.yaml"]["selector"]["matchLabels"] == worker != labels
+    assert found["worker-networkpolicy.yaml"]["podSelector"]["matchLabels"] == worker
     assert found["service.yaml"]["selector"] == labels
     assert found["pdb.yaml"]["selector"]["matchLabels"] == labels
     assert found["networkpolicy.yaml"]["podSelector"]["matchLabels"] == labels
@@ -214,7 +218,8 @@ def test_every_variable_that_deployment_sets_exists(default_project: Path, run_i
         for name in re.findall(rf"\b{prefix}[A-Z0-9_]+\b", path.read_text("utf-8"))
     }
     # Kubernetes itself would set this one; the deployment says why it must not.
-    unknown = {n for n in named if n[1] not in known} - {("deployment.yaml", f"{prefix}PORT")}
+    explained = {(name, f"{prefix}PORT") for name in ("deployment.yaml", "worker.yaml")}
+    unknown = {n for n in named if n[1] not in known} - explained
     # A name that ends in underscores stands for a whole group.
     assert {n for n in unknown if not n[1].endswith("__")} == set()
 
@@ -236,10 +241,8 @@ def test_audit_trail_is_on_a_disk_that_outlives_its_pod(render: Renderer, run_in
     project = render("cookiecutter", include_audit_logging=True)
     files = manifests(project, BASE)
     run_in(project, "kubernetes-validate", "--strict", *files)
-    kinds = {read_yaml(path)["kind"] for path in files}
-    assert "StatefulSet" in kinds
-    assert "Deployment" not in kinds
     workload = read_yaml(project / BASE / "deployment.yaml")
+    assert workload["kind"] == "StatefulSet"
     assert read_yaml(project / BASE / "hpa.yaml")["spec"]["scaleTargetRef"]["kind"] == "StatefulSet"
     (container,) = workload["spec"]["template"]["spec"]["containers"]
     (claim,) = workload["spec"]["volumeClaimTemplates"]

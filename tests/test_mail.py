@@ -312,7 +312,7 @@ def test_message_of_a_killed_worker_is_in_doubt_and_keeps_its_id(
 ENQUEUE = """
 import asyncio, sys
 from PACKAGE.jobs.client import open_client
-from PACKAGE.jobs.stores.connecting import make_store
+from PACKAGE.jobs.connecting import make_store
 from PACKAGE.jobs.worker import send_email_task
 from PACKAGE.settings import Settings
 

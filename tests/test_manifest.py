@@ -172,7 +172,8 @@ def test_mistake_in_the_manifest_is_one_clear_sentence(
     broken = json.loads(json.dumps(manifest))
     breaks(broken)
     (tmp_path / "scripts").mkdir()
-    (tmp_path / "scripts/manifest.py").write_bytes((ROOT / "scripts/manifest.py").read_bytes())
+    for name in ("scripts/manifest.py", "scripts/manifest_model.py"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     (tmp_path / "cookiecutter.json").write_text(json.dumps(broken))
     done = run_in(tmp_path, sys.executable, "scripts/manifest.py", "--check", check=False)
     assert done.returncode == 1

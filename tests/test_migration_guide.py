@@ -55,7 +55,7 @@ with start_worker(app, pool="solo", perform_ping_check=False, loglevel="ERROR"):
 HERE = """
 import asyncio, json, sys
 from PACKAGE.jobs.client import open_client
-from PACKAGE.jobs.stores.connecting import make_store
+from PACKAGE.jobs.connecting import make_store
 from PACKAGE.jobs.tasks import make_label, price_with_vat
 from PACKAGE.settings import Settings
 

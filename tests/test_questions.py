@@ -255,7 +255,7 @@ def probe_job_engine(project: Path, value: str) -> None:
     shows({value}, installed & {"celery", "taskiq"})
     script = f"""
 from {slug}.core.config import JobsSettings
-from {slug}.jobs.stores.connecting import make_store
+from {slug}.jobs.connecting import make_store
 print(type(make_store(JobsSettings.model_construct())).__name__)
 """
     store = {"celery": "CeleryStore", "taskiq": "SqliteJobStore"}[value]

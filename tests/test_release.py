@@ -187,7 +187,7 @@ def checkout(tmp_path: Path) -> Path:
 def _write(root: Path, release: Release, changelog: str = "", guide: str = "") -> None:
     release.write(root)
     (root / "scripts").mkdir()
-    for name in ("manifest.py", "release.py"):
+    for name in ("manifest.py", "manifest_model.py", "release.py"):
         shutil.copy(ROOT / "scripts" / name, root / "scripts")
     (root / ".gitignore").write_text("__pycache__/\n")
     (root / "CHANGELOG.md").write_text(f"# Changelog\n{changelog}")

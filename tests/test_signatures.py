@@ -79,6 +79,7 @@ for name in wanted:
     except (ImportError, AttributeError) as error:
         found[name] = {"missing": repr(error)}
         continue
+    value = inspect.unwrap(value)
     parameters = inspect.signature(value).parameters.values()
     found[name] = {
         "class": inspect.isclass(value),

@@ -25,7 +25,7 @@ import asyncio, json, sys
 from dataclasses import asdict
 from PACKAGE.jobs.client import open_client
 from PACKAGE.jobs.running import consuming
-from PACKAGE.jobs.stores.connecting import make_store
+from PACKAGE.jobs.connecting import make_store
 from PACKAGE.jobs.worker import process_file_upload
 from PACKAGE.settings import Settings
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import manifest as generator
+import manifest_model
 from combinations import BODY, ROOT, load_manifest
 from rendering import commit_all, git
 
@@ -46,7 +47,7 @@ class Release:
         (root / "cookiecutter.json").write_text(json.dumps(self.manifest, indent=2))
         shutil.copy(ROOT / ".gitattributes", root)
         shutil.copytree(ROOT / "hooks", root / "hooks", ignore=shutil.ignore_patterns("__py*"))
-        for name, text in generator.generated(generator.load(root)).items():
+        for name, text in generator.generated(manifest_model.load(root)).items():
             target = root / name
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text, "utf-8")

@@ -10,6 +10,9 @@ from processes import run_in
 from rendering import files, text_of
 
 LEFTOVER = re.compile(r"\{%|%\}|\{#|# jinja:|cookiecutter|copier__|\{\{")
+OF_THE_TEMPLATE = re.compile(r"# jinja:|cookiecutter|copier__")
+HAS_TEMPLATES = re.compile(r"/templates/[^/]+$|^docs/platform/mail\.md$")
+"""Files that hold templates of the service's own, for mail."""
 FOREIGN = re.compile(r"\$\{\{[^{}]*\}\}|\{\{\.[\w.]+\}\}")
 """Expressions of GitHub and of Docker's `--format`, which look like Jinja's."""
 
@@ -35,7 +38,8 @@ def leftovers(project: Path) -> list[str]:
     for path in files(project):
         name = path.relative_to(project).as_posix()
         for number, line in enumerate((text_of(path) or "").splitlines(), 1):
-            hit = LEFTOVER.search(FOREIGN.sub("", line))
+            pattern = OF_THE_TEMPLATE if HAS_TEMPLATES.search(name) else LEFTOVER
+            hit = pattern.search(FOREIGN.sub("", line))
             if hit and not (hit[0] == "cookiecutter" and name in NAMES_AN_ENGINE):
                 found.append(f"{name}:{number}: {line}")
     return found

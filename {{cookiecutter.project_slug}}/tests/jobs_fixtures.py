@@ -57,7 +57,7 @@ def jobs_settings(tmp_path: Path) -> JobsSettings:
 @pytest.fixture
 def open_store(jobs_settings: JobsSettings) -> OpenStore:
     """A function that opens the test's queue, as often as it is called; keywords are settings."""
-    from {{ cookiecutter.project_slug }}.jobs.stores.connecting import make_store
+    from {{ cookiecutter.project_slug }}.jobs.connecting import make_store
 
     @asynccontextmanager
     async def opened(**changes: Any) -> AsyncGenerator[JobStore]:
@@ -82,7 +82,7 @@ async def store(open_store: OpenStore) -> AsyncIterator[JobStore]:
 async def jobs(jobs_settings: JobsSettings) -> AsyncIterator[JobClient]:
     """A client of the test's queue, which `enqueue_task` and `Task.enqueue` use."""
     from {{ cookiecutter.project_slug }}.jobs.client import open_client
-    from {{ cookiecutter.project_slug }}.jobs.stores.connecting import make_store
+    from {{ cookiecutter.project_slug }}.jobs.connecting import make_store
 
     async with open_client(jobs_settings, lambda: make_store(jobs_settings)) as client:
         yield client

@@ -15,6 +15,7 @@ from {{ cookiecutter.project_slug }}.cli import app
 from {{ cookiecutter.project_slug }}.core.config import ENV_PREFIX
 from {{ cookiecutter.project_slug }}.jobs import TaskContext, task
 from {{ cookiecutter.project_slug }}.jobs.client import open_client
+from {{ cookiecutter.project_slug }}.jobs.connecting import make_store
 from {{ cookiecutter.project_slug }}.jobs.identifiers import new_job_id
 from {{ cookiecutter.project_slug }}.jobs.records import (
     Claim,
@@ -22,7 +23,6 @@ from {{ cookiecutter.project_slug }}.jobs.records import (
     NewJob,
     Outcome,
 )
-from {{ cookiecutter.project_slug }}.jobs.stores.connecting import make_store
 from {{ cookiecutter.project_slug }}.settings import Settings
 
 Run = Callable[..., Result]

@@ -6,13 +6,13 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from {{ cookiecutter.project_slug }}.jobs.connecting import (
+    make_store,
+)
 from {{ cookiecutter.project_slug }}.jobs.errors import (
     JobsUnavailableError,
 )
 from {{ cookiecutter.project_slug }}.jobs.records import NewJob
-from {{ cookiecutter.project_slug }}.jobs.stores.connecting import (
-    make_store,
-)
 from {{ cookiecutter.project_slug }}.jobs.stores.settings import (
     ServerJobsSettings,
 )

@@ -21,12 +21,12 @@ from {{ cookiecutter.project_slug }}.jobs import (
     task,
 )
 from {{ cookiecutter.project_slug }}.jobs.client import JobClient
+from {{ cookiecutter.project_slug }}.jobs.connecting import make_store
 from {{ cookiecutter.project_slug }}.jobs.outbox import (
     JobRelay,
     Outbox,
     relaying,
 )
-from {{ cookiecutter.project_slug }}.jobs.stores.connecting import make_store
 
 pytestmark = pytest.mark.anyio
 

@@ -56,7 +56,7 @@ class _Session:
 
     def run(self, work: Callable[[JobClient], Awaitable[T]]) -> T:
         """Return what some work returns, or end with its error."""
-        from .stores.connecting import make_store  # noqa: PLC0415  # keeps --help quick
+        from .connecting import make_store  # noqa: PLC0415  # keeps --help quick
 
         settings = self._load().jobs
 

@@ -106,6 +106,7 @@ class Task(Generic[P, R]):
         self.__doc__ = function.__doc__
         self.__name__ = settings.name
         self.__module__ = function.__module__
+        self.__wrapped__ = function  # where tools look for its signature
 
     def __repr__(self) -> str:
         return f"<task {self.settings.name}>"

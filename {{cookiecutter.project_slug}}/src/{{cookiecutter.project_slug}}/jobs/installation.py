@@ -27,7 +27,7 @@ def jobs_lifespan(
     """
 
     def connect() -> JobStore:
-        from .stores.connecting import make_store  # noqa: PLC0415  # when the first job comes
+        from .connecting import make_store  # noqa: PLC0415  # when the first job comes
 
         return make_store(settings.jobs)
 

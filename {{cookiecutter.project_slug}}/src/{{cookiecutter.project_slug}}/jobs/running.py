@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, cast
 from ..utils.logging import flush, get_logger
 from .alerts import DeadLetterAlerts
 from .client import JobClient, open_client
+from .connecting import make_store
 from .consumer import Consumer
 from .definition import TASKS
 from .execution import Middleware
 from .resources import open_resources
-from .stores.connecting import make_store
 from .worker_health import health_server
 
 if TYPE_CHECKING:

@@ -35,6 +35,7 @@ from taskiq import (
 )
 
 from .client import JobClient, open_client
+from .connecting import make_store
 from .consumer import RECLAIM_S, WAIT_S
 from .dead_letters import DeadLetter, announce
 from .definition import TASKS, JobOptions, Task
@@ -44,7 +45,6 @@ from .heartbeats import Heartbeats
 from .metrics import JobMetrics
 from .records import Beat, Claim, JobState, NewJob, Outcome, Progress
 from .resources import open_resources
-from .stores.connecting import make_store
 
 if TYPE_CHECKING:
     from ..core.config import PlatformSettings

@@ -25,6 +25,7 @@ from ..monitoring.service import MonitoringService
 # jinja: endif
 from ..uploads import PermanentUploadError, ProcessedUpload, UploadProcessor
 from .alerts import DeadLetterAlerts
+from .client import enqueue_task
 from .context import TaskContext, provide
 from .definition import task
 from .errors import PermanentError
@@ -32,7 +33,7 @@ from .errors import PermanentError
 if TYPE_CHECKING:
     from ..core.config import PlatformSettings
 
-__all__ = ["DeadLetterAlerts", "EmailFile", "process_file_upload", "send_email_task"]
+__all__ = ["DeadLetterAlerts", "EmailFile", "enqueue_task", "process_file_upload", "send_email_task"]
 
 
 class EmailFile(BaseModel):

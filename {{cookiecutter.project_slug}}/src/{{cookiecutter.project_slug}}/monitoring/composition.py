@@ -12,7 +12,7 @@ from ..clients.http import HttpClient
 from ..core.database import Database
 # jinja: endif
 from ..jobs.client import JobClient
-from ..jobs.stores.connecting import make_store
+from ..jobs.connecting import make_store
 from ..mail.composition import open_admins, open_mail
 from .checks import CheckContext, load_checks
 # jinja: if not cookiecutter.include_database

@@ -13,9 +13,9 @@ import pytest
 
 from {{ cookiecutter.project_slug }}.jobs import TaskContext, task
 from {{ cookiecutter.project_slug }}.jobs.celery.settings import CeleryJobsSettings
+from {{ cookiecutter.project_slug }}.jobs.connecting import make_store
 from {{ cookiecutter.project_slug }}.jobs.identifiers import new_job_id
 from {{ cookiecutter.project_slug }}.jobs.records import JobState, NewJob
-from {{ cookiecutter.project_slug }}.jobs.stores.connecting import make_store
 
 pytestmark = pytest.mark.anyio
 

@@ -19,6 +19,10 @@ from .base import listed, mapping
 LOCK = "uv.lock"
 
 
+DATA = frozenset({"certifi", "tzdata"})
+"""Packages of data, whose new releases are wanted and break nothing."""
+
+
 class BoundedDependencies:
     """What a service runs with has a lowest version and an end before the next major one."""
 
@@ -34,7 +38,7 @@ class BoundedDependencies:
             if one.lowest is None:
                 said = f"`{one.requirement}` has no lowest version."
                 yield Sighting(said, PYPROJECT, one.line)
-            elif not one.is_bounded:
+            elif not one.is_bounded and one.name not in DATA:
                 said = f"`{one.requirement}` takes the next major release by itself."
                 yield Sighting(said, PYPROJECT, one.line)
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..settings import JobsSettings
-    from ..store import JobStore
+    from .settings import JobsSettings
+    from .store import JobStore
 
 _NATS = frozenset({"nats", "tls"})
 
@@ -16,24 +16,24 @@ def make_store(settings: JobsSettings) -> JobStore:
     """Return the store that the settings name; nothing is opened yet."""
     # Engines are imported when they are used: a service that enqueues nothing needs none.
     # jinja: if cookiecutter.job_engine == "celery"
-    from ..celery.connecting import make_celery_store  # noqa: PLC0415  # see above
+    from .celery.connecting import make_celery_store  # noqa: PLC0415  # see above
 
     return make_celery_store(settings)
     # jinja: else
-    from .settings import ServerJobsSettings  # noqa: PLC0415  # Celery has other ones
+    from .stores.settings import ServerJobsSettings  # noqa: PLC0415  # Celery has other ones
 
     if not isinstance(settings, ServerJobsSettings):
         raise TypeError("pass the settings of the service, which are ServerJobsSettings")
     if settings.url is not None:
         scheme = settings.url.get_secret_value().partition("://")[0]
         if scheme in _NATS:
-            from .nats import NatsStore  # noqa: PLC0415  # see above
+            from .stores.nats import NatsStore  # noqa: PLC0415  # see above
 
             return NatsStore(settings)
-        from .valkey import ValkeyStore  # noqa: PLC0415  # see above
+        from .stores.valkey import ValkeyStore  # noqa: PLC0415  # see above
 
         return ValkeyStore(settings)
-    from .sqlite import SqliteJobStore  # noqa: PLC0415  # see above
+    from .stores.sqlite import SqliteJobStore  # noqa: PLC0415  # see above
 
     return SqliteJobStore(settings)
     # jinja: endif
