@@ -343,7 +343,11 @@ def test_compose_starts_a_server_and_names_it_to_the_service(project: Path, run_
         "deploy/compose.yaml",
     )
     services = read_yaml(project / "deploy/compose.yaml")["services"]
-    assert [name for name, s in services.items() if not s.get("profiles")] == ["app", "valkey"]
+    assert [name for name, s in services.items() if not s.get("profiles")] == [
+        "app",
+        "worker",
+        "valkey",
+    ]
     url = services["app"]["environment"][f"{prefix_of(project)}CACHE__URL"]
     assert url == "valkey://valkey:6379/1"
     assert services["valkey"]["read_only"]

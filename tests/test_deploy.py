@@ -193,7 +193,9 @@ def test_open_requests_have_time_to_finish(default_project: Path, deployment: Ya
 
 def test_selectors_find_the_pods(default_project: Path, deployment: Yaml) -> None:
     labels = deployment["spec"]["template"]["metadata"]["labels"]
-    found = {path.name: read_yaml(path).get("spec", {}) for path in manifests(default_project, BASE)}
+    found = {
+        path.name: read_yaml(path).get("spec", {}) for path in manifests(default_project, BASE)
+    }
     worker = found["worker.yaml"]["template"]["metadata"]["labels"]
     assert found["worker.yaml"]["selector"]["matchLabels"] == worker != labels
     assert found["worker-networkpolicy.yaml"]["podSelector"]["matchLabels"] == worker

@@ -117,5 +117,6 @@ class Runner:
 def _sentence(error: Exception) -> str:
     text = str(error)
     if not isinstance(error, CannotReadError):  # which begins with a path
-        text = f"{text[:1].upper()}{text[1:]}"
+        if "/" not in text.split(" ", 1)[0] and "." not in text.split(" ", 1)[0]:  # no path
+            text = f"{text[:1].upper()}{text[1:]}"
     return text if text.endswith(".") else f"{text}."
