@@ -33,7 +33,13 @@ from .errors import PermanentError
 if TYPE_CHECKING:
     from ..core.config import PlatformSettings
 
-__all__ = ["DeadLetterAlerts", "EmailFile", "enqueue_task", "process_file_upload", "send_email_task"]
+__all__ = [
+    "DeadLetterAlerts",
+    "EmailFile",
+    "enqueue_task",
+    "process_file_upload",
+    "send_email_task",
+]
 
 
 class EmailFile(BaseModel):
