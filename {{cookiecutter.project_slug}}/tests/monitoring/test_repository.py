@@ -94,6 +94,7 @@ async def test_writers_at_the_same_time_lose_nothing(kept: PresetsManager) -> No
 async def test_missing_tables_are_said_in_a_sentence(
     tmp_path: Path, presets: PresetsManager
 ) -> None:
+    (tmp_path / "empty.db").touch()
     url = f"sqlite:///{tmp_path / 'empty.db'}"
     database = Database(DatabaseSettings.model_validate({"url": url}))
     lost = PresetsManager(DatabasePresets(database), presets._rules, presets._settings)

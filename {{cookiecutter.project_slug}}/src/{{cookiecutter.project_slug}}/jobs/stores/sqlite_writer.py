@@ -123,6 +123,8 @@ class Writer:
         self._closed = True
         self._wake_up.call()
         self._thread.join()
+        # Not by the thread: the call above may come after its end, to what then has that number.
+        self._wake_up.close()
 
     def _call(self) -> None:
         if self._sleeping:
@@ -138,7 +140,6 @@ class Writer:
             _settle_all([(claim.done, []) for claim in self._claims], self._given_up)
             self._connection.close()
             self._turn.close()
-            self._wake_up.close()
 
     def _sleep(self) -> None:
         """Wait for something to do, at most until a waiting claim has to look by itself."""
