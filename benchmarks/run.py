@@ -35,6 +35,7 @@ MODULES = (
     "cache",
     "startup",
     "render",
+    "update",
     "audit",
 )
 LIBRARIES = ("fastapi", "starlette", "uvicorn", "pydantic", "structlog", "httpx2", "redis")

@@ -1,7 +1,7 @@
-"""Generate what copier reads from the one manifest, cookiecutter.json.
+"""Generate what copier and `scripts/update` read from the one manifest, cookiecutter.json.
 
-Writes `copier.yml` and the template of `.copier-answers.yml`; with `--check` writes nothing and exits
-1 when either is stale. Why each line is as it is: docs/explanation/decisions/0002-one-tree-two-engines.md.
+Writes `copier.yml`, the template of `.copier-answers.yml` and the table of ownership that travels with
+each project; with `--check` writes nothing and exits 1 when one is stale. Why each line is as it is: docs/explanation/decisions/0002-one-tree-two-engines.md.
 """
 
 from __future__ import annotations
@@ -19,6 +19,10 @@ ROOT = Path(__file__).resolve().parent.parent
 BODY = "{{cookiecutter.project_slug}}"
 # 9.15 is the first copier that accepts an undefined type by name; cookiecutter is always strict.
 MIN_COPIER_VERSION = "9.15.0"
+OWNERSHIP_TABLE = "scripts/updating/ownership.toml"
+MANAGED = (
+    "# Managed by Slipway: updates overwrite this file. To extend the service see AGENTS.md.\n"
+)
 HEADER = "# Generated from cookiecutter.json by scripts/sync: change that file, not this one.\n"
 
 
@@ -39,6 +43,7 @@ def load(root: Path = ROOT) -> dict[str, Any]:
     texts = {name for name in names if isinstance(manifest[name], str)}
     _require("_validators", texts, manifest)
     _check_ownership(manifest["_ownership"])
+    _check_migrations(manifest, names)
     known: set[str] = set()
     for name in [*questions(manifest), *computed(manifest)]:
         forward = {used for used in _names_used(manifest[name]) if used not in known}
@@ -67,6 +72,52 @@ def _check_ownership(ownership: dict[str, Any]) -> None:
         stray = set(ownership[name]) - owned
         if stray:
             raise ManifestError(f"_ownership: {name}, but not owned: {', '.join(sorted(stray))}")
+
+
+def _check_migrations(manifest: dict[str, Any], names: set[str]) -> None:
+    for release, changes in manifest["_migrations"].items():
+        if not re.fullmatch(r"v\d+\.\d+\.\d+", release):
+            raise ManifestError(f"_migrations: {release!r} is no release, such as v2.0.0")
+        unknown = set(changes) - {"questions", "paths"}
+        if unknown:
+            raise ManifestError(f"_migrations of {release}: unknown: {', '.join(sorted(unknown))}")
+        for old, new in changes.get("questions", {}).items():
+            if old in names:
+                raise ManifestError(f"_migrations of {release}: {old!r} is still a question")
+            if new is not None and not (new in names or _leads_on(new, "questions", manifest)):
+                raise ManifestError(f"_migrations of {release}: {new!r} is no question")
+
+
+def _leads_on(name: str, section: str, manifest: dict[str, Any]) -> bool:
+    return any(name in changes.get(section, {}) for changes in manifest["_migrations"].values())
+
+
+def earlier_names(question: str, manifest: dict[str, Any]) -> list[str]:
+    """Return the names that a question had in earlier releases, the latest first."""
+    renamed = {
+        new: old
+        for changes in manifest["_migrations"].values()
+        for old, new in changes.get("questions", {}).items()
+    }
+    names = []
+    while question in renamed:
+        question = renamed[question]
+        names.append(question)
+    return names
+
+
+def moved_paths(manifest: dict[str, Any]) -> dict[str, str]:
+    """Return where each path of an earlier release is now; what was dropped is not there."""
+    steps = [changes.get("paths", {}) for changes in manifest["_migrations"].values()]
+    found: dict[str, str] = {}
+    for index, step in enumerate(steps):
+        for old, new in step.items():
+            place = new
+            for later in steps[index + 1 :]:
+                place = later.get(place, place) if place else place
+            if place:
+                found[old] = place
+    return found
 
 
 def _require(section: str, names: set[str], manifest: dict[str, Any]) -> None:
@@ -144,7 +195,9 @@ def _exclude_owned(path: str, manifest: dict[str, Any]) -> str:
     feature = _feature_of(path, manifest)
     if feature and path not in manifest["_ownership"]["initial"]:
         for question, value in terms(feature):
-            last = f"_external_data.last.{question} | default(false)"
+            last = "false"
+            for name in reversed([question, *earlier_names(question, manifest)]):
+                last = f"_external_data.last.{name} | default({last})"
             had.append(f"({last}) == '{value}'" if value else f"({last})")
     if path in manifest["_ownership"]["since"]:
         since = manifest["_ownership"]["since"][path]
@@ -172,6 +225,7 @@ def _validator(name: str, manifest: dict[str, Any]) -> str | None:
 
 def _question(name: str, manifest: dict[str, Any]) -> dict[str, Any]:
     default, prompt = manifest[name], manifest["__prompts__"][name]
+    earlier = earlier_names(name, manifest)
     if isinstance(default, list):
         labels = (
             {v: k for k, v in prompt.items() if k != "__prompt__"}
@@ -182,15 +236,36 @@ def _question(name: str, manifest: dict[str, Any]) -> dict[str, Any]:
             "help": prompt["__prompt__"] if isinstance(prompt, dict) else prompt,
             "type": "str",
             "choices": labels or default,
-            "default": default[0],
+            "default": _carried(default[0], earlier),
         }
     entry = {
         "help": prompt,
         "type": "bool" if isinstance(default, bool) else "str",
-        "default": _bare(default),
+        "default": _carried(_bare(default), earlier),
     }
     validator = _validator(name, manifest)
     return entry | ({"validator": validator} if validator else {})
+
+
+def _carried(default: Any, earlier: list[str]) -> Any:
+    """Return the default of a renamed question: the answer that its old name has, if there is one.
+
+    Copier keeps the answers of questions that are gone in the context of the next update, so this
+    needs neither a migration task nor, therefore, trust.
+    """
+    if not earlier:
+        return default
+    value = default if isinstance(default, bool) else _as_expression(default)
+    for name in reversed(earlier):
+        value = f"{name} | default({str(value).lower() if isinstance(value, bool) else value})"
+    return f"{{{{ {value} }}}}"
+
+
+# The same as `without_credentials` of hooks/post_gen_project.py.
+WITHOUT_CREDENTIALS = (
+    r" | regex_replace('^((?:git[+])?https?://)[^/]*@', '\\1')"
+    r" | regex_replace('^((?:git[+])?[a-z][a-z0-9+.-]*://[^/:@]*):[^/]*@', '\\1@')"
+)
 
 
 def copier_config(manifest: dict[str, Any]) -> dict[str, Any]:
@@ -203,7 +278,10 @@ def copier_config(manifest: dict[str, Any]) -> dict[str, Any]:
         "_envops": {**manifest["_jinja2_env_vars"], "undefined": "jinja2.StrictUndefined"},
         "_external_data": {"last": ".copier-answers.yml"},
         # A binary that a project replaced would silently be reverted, touched or not.
-        "_skip_if_exists": [*(f"/{path}" for path in owned), "*.png", "*.ico"],
+        "_skip_if_exists": [
+            *(f"/{path}" for path in owned),
+            *manifest["_ownership"]["replaceable"],
+        ],
         "_exclude": [
             *manifest["_junk"],
             ".git",
@@ -213,7 +291,9 @@ def copier_config(manifest: dict[str, Any]) -> dict[str, Any]:
     }
     config |= {name: _question(name, manifest) for name in questions(manifest)}
     pairs = [f"{name!r}: {name}" for name in [*questions(manifest), *computed(manifest)]]
-    pairs += [f"{key!r}: _copier_answers.{key} | default('')" for key in ("_commit", "_src_path")]
+    pairs.append("'_commit': _copier_answers._commit | default('')")
+    source = "(_copier_answers._src_path | default(''))" + WITHOUT_CREDENTIALS
+    pairs.append(f"'_src_path': {source}")
     sets = "".join(
         f"{{% set {name} = {_as_expression(_bare(value))} %}}"
         for name, value in computed(manifest).items()
@@ -240,12 +320,35 @@ def answers_template(manifest: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def ownership_table(manifest: dict[str, Any]) -> str:
+    """Return the TOML that tells a project's own scripts whose each path is."""
+    ownership = manifest["_ownership"]
+    lines = [
+        f"{MANAGED}# Whose a path is, and what may be answered. Generated from the template's manifest.",
+    ]
+    for name in ("owned", "merged", "replaceable"):
+        lines += [f"{name} = [", *(f"  {json.dumps(path)}," for path in ownership[name]), "]"]
+    lines += [
+        "",
+        "# What a question may be answered with; nothing stands for yes and no.",
+        "[answers]",
+    ]
+    for name, value in questions(manifest).items():
+        if not isinstance(value, str):
+            lines.append(f"{name} = {json.dumps(value if isinstance(value, list) else [])}")
+    lines += ["", "# Where paths of earlier releases are now.", "[moved]"]
+    for old, new in moved_paths(manifest).items():
+        lines.append(f"{json.dumps(old)} = {json.dumps(new)}")
+    return "\n".join(lines) + "\n"
+
+
 def generated(manifest: dict[str, Any]) -> dict[str, str]:
     """Return the text of each generated file by its path."""
     body = yaml.safe_dump(copier_config(manifest), sort_keys=False, allow_unicode=True, width=10**6)
     return {
         "copier.yml": HEADER + body,
         f"{BODY}/.copier-answers.yml": answers_template(manifest),
+        f"{BODY}/{OWNERSHIP_TABLE}": ownership_table(manifest),
     }
 
 

@@ -4,18 +4,27 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import processes
 import pytest
-from combinations import combinations, head_commit, load_manifest, suites
-from rendering import Renderer, copy_project, copy_template, share_compiled_templates, slug_of
+from combinations import BODY, ROOT, combinations, head_commit, load_manifest, suites
+from rendering import (
+    Renderer,
+    commit_all,
+    copy_project,
+    copy_template,
+    share_compiled_templates,
+    slug_of,
+)
 from valkey_server import Valkey
 
 HOME_VARIABLE = "SLIPWAY_TESTS_HOME"
 share_compiled_templates()
+# What projects and releases are updated with is tested as it is written, not a copy of it.
+sys.path[:0] = [str(BODY / "scripts"), str(ROOT / "scripts")]
 
 
 def _keep_what_is_not_ours() -> None:
@@ -117,6 +126,31 @@ def default_project(render: Renderer) -> Path:
 def project_copy(default_project: Path, tmp_path: Path) -> Path:
     """Return a project with the default answers that the test may change."""
     return copy_project(default_project, tmp_path / slug_of(default_project))
+
+
+@pytest.fixture(scope="session")
+def tiny_history(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the tiny template with its releases and its scripts."""
+    import tiny_template  # noqa: PLC0415  # few tests need it
+
+    return tiny_template.build(tmp_path_factory.mktemp("history") / "template")
+
+
+@pytest.fixture
+def make_tiny(
+    tiny_history: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Path]:
+    """Return a function that makes a committed project of the tiny template."""
+    render = Renderer(tiny_history, tmp_path_factory.mktemp("made"))
+
+    def make(tag: str = "v1.0.0", **answers: Any) -> Path:
+        out = render.new_folder() / "project"
+        made = render.copier(out, str(tiny_history), vcs_ref=tag, **answers)
+        project = copy_project(made, tmp_path / "project")
+        commit_all(project, "generated")
+        return project
+
+    return make
 
 
 @pytest.fixture(scope="session")

@@ -41,6 +41,7 @@ class Shell:
         for name in ("cookiecutter", "copier"):
             (tools / name).symlink_to(Path(sys.executable).with_name(name))
         (tools / "uv").symlink_to(find_uv())
+        (tools / "python3").symlink_to(sys.executable)
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = str(probe.getsockname()[1])

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import manifest as generator
 import pytest
 import yaml
 from combinations import BODY, ROOT
@@ -284,6 +285,11 @@ def test_token_in_the_url_is_never_written(
 def test_credentials_are_taken_out_of_a_url(url: str, kept: str) -> None:
     hook = hook_functions(ROOT / "hooks/post_gen_project.py", {})
     assert hook["without_credentials"](url) == kept
+    # Copier records the address as it was typed, so its template takes them out by the same rule.
+    environment = jinja2.Environment()
+    environment.filters["regex_replace"] = lambda text, old, new: re.sub(old, new, text)
+    rule = environment.from_string("{{ url" + generator.WITHOUT_CREDENTIALS + " }}")
+    assert rule.render(url=url) == kept
 
 
 def test_run_without_repository_folder_keeps_the_given_commit() -> None:

@@ -16,6 +16,18 @@ def test_every_hook_is_local_and_runs_through_uv(default_project: Path) -> None:
     assert {hook["language"] for hook in hooks(default_project)} == {"system"}
 
 
+def test_scripts_without_a_suffix_are_linted_too(default_project: Path, run_in: RunIn) -> None:
+    """A hook finds them by their first line, where `ruff check .` looks at suffixes."""
+    python = [
+        path.relative_to(default_project).as_posix()
+        for path in sorted((default_project / "scripts").iterdir())
+        if path.is_file() and "python" in path.read_text("utf-8").partition("\n")[0]
+    ]
+    assert python
+    run_in(default_project, "ruff", "check", *python)
+    run_in(default_project, "ruff", "format", "--check", *python)
+
+
 @pytest.mark.slow
 def test_every_hook_passes_on_a_new_project_and_finds_a_mistake_and_a_secret(
     project_copy: Path, run_in: RunIn, uv: str
