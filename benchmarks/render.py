@@ -40,7 +40,7 @@ def measure(project: Path, *, quick: bool) -> list[Row]:
     rows = []
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
-        template = _copy_template(folder / "template")
+        template = copy_template(folder / "template")
         for engine, bar in BARS.items():
             found = [_render(engine, template, folder) for _ in range(2 if quick else 7)]
             own, children = (statistics.median(side) for side in zip(*found, strict=True))
@@ -50,7 +50,8 @@ def measure(project: Path, *, quick: bool) -> list[Row]:
     return rows
 
 
-def _git(folder: Path, *arguments: str) -> str:
+def run_git(folder: Path, *arguments: str) -> str:
+    """Run git with an identity of its own and return what it prints."""
     identity = ("-c", "user.name=Benchmark", "-c", "user.email=benchmark@example.com")
     done = subprocess.run(
         ["git", *identity, *arguments], cwd=folder, capture_output=True, text=True, timeout=60
@@ -61,19 +62,19 @@ def _git(folder: Path, *arguments: str) -> str:
     return done.stdout
 
 
-def _copy_template(destination: Path) -> Path:
+def copy_template(destination: Path) -> Path:
     """Copy this checkout, as it is now, into a repository with one tagged commit."""
-    listed = _git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    listed = run_git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     for name in filter(None, listed.split("\0")):
         source, target = ROOT / name, destination / name
         if source.is_file():
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target, follow_symlinks=False)
-    _git(destination, "init", "--quiet", "--initial-branch", "main")
-    _git(destination, "add", "--all")
-    _git(destination, "commit", "--quiet", "--message", "template")
-    _git(destination, "tag", "v0.0.1")
-    _git(destination, "repack", "-adq")
+    run_git(destination, "init", "--quiet", "--initial-branch", "main")
+    run_git(destination, "add", "--all")
+    run_git(destination, "commit", "--quiet", "--message", "template")
+    run_git(destination, "tag", "v0.0.1")
+    run_git(destination, "repack", "-adq")
     return destination
 
 

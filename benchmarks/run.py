@@ -37,6 +37,7 @@ MODULES = (
     "render",
     "update",
     "audit",
+    "fleet",
 )
 LIBRARIES = ("fastapi", "starlette", "uvicorn", "pydantic", "structlog", "httpx2", "redis")
 FLAGS = (

@@ -38,3 +38,13 @@ environment() {
         cat "$@" >"$stamp"
     fi
 }
+
+# fleet_tool DIRECTORY: this checkout's fleet tool in an environment; what it needs is in the lock files.
+fleet_tool() {
+    local stamp="$1/.fleet"
+    if [ "$1/.locked" -nt "$stamp" ] || ! cmp --silent fleet/pyproject.toml "$stamp"; then
+        uv pip install --quiet --offline --no-index --no-deps --no-build-isolation \
+            --python "$1/bin/python" --editable fleet
+        cp fleet/pyproject.toml "$stamp"
+    fi
+}

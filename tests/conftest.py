@@ -11,6 +11,7 @@ from typing import Any
 import processes
 import pytest
 from combinations import BODY, ROOT, combinations, head_commit, load_manifest, suites
+from home import HOME_VARIABLE, move_home
 from rendering import (
     Renderer,
     commit_all,
@@ -21,54 +22,9 @@ from rendering import (
 )
 from valkey_server import Valkey
 
-HOME_VARIABLE = "SLIPWAY_TESTS_HOME"
 share_compiled_templates()
 # What projects and releases are updated with is tested as it is written, not a copy of it.
 sys.path[:0] = [str(BODY / "scripts"), str(ROOT / "scripts")]
-
-
-def _keep_what_is_not_ours() -> None:
-    """Name what lives in the real home and is only read or shared, before that home goes away."""
-    home = Path.home()
-    caches = Path(os.environ.get("XDG_CACHE_HOME", home / ".cache"))
-    shared = {
-        "UV_CACHE_DIR": caches / "uv",
-        "PLAYWRIGHT_BROWSERS_PATH": caches / "ms-playwright",
-        "PYENV_ROOT": home / ".pyenv",
-        "PIP_CONFIG_FILE": home / ".config/pip/pip.conf",
-        "UV_CONFIG_FILE": home / ".config/uv/uv.toml",
-    }
-    for name, path in shared.items():
-        if path.exists():
-            os.environ.setdefault(name, str(path))
-
-
-def _move_home() -> str:
-    """Put the home, and with it every engine's settings and caches, into a temporary folder."""
-    _keep_what_is_not_ours()
-    home = Path(tempfile.mkdtemp(prefix="slipway-tests-"))
-    identity = "[user]\n\tname = Tests\n\temail = tests@example.com\n"
-    more = "[init]\n\tdefaultBranch = main\n\ttemplateDir =\n[gc]\n\tauto = 0\n[safe]\n\tdirectory = *\n"
-    (home / ".gitconfig").write_text(identity + more)
-    (home / "copier.yml").write_text("{}\n")
-    for name in [n for n in os.environ if n.startswith("GIT_") and n != "GIT_SSL_CAINFO"]:
-        del os.environ[name]
-    os.environ |= {
-        HOME_VARIABLE: str(home),
-        "HOME": str(home),
-        "XDG_CACHE_HOME": str(home / "cache"),
-        "XDG_CONFIG_HOME": str(home / "config"),
-        "XDG_DATA_HOME": str(home / "data"),
-        "COPIER_SETTINGS_PATH": str(home / "copier.yml"),
-        "PRE_COMMIT_HOME": str(home / "pre-commit"),
-        "MYPY_CACHE_DIR": str(home / "mypy"),
-        "GIT_CONFIG_NOSYSTEM": "1",
-        # Cookiecutter leaves the hooks it ran behind, and a stopped test its folders.
-        "TMPDIR": str(home / "tmp"),
-    }
-    (home / "tmp").mkdir()
-    os.environ.pop("COOKIECUTTER_CONFIG", None)
-    return str(home)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -81,7 +37,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Move the home before anything imports an engine; workers share the controller's."""
     if HOME_VARIABLE not in os.environ:
-        home = _move_home()
+        home = move_home()
         config.add_cleanup(lambda: shutil.rmtree(home, ignore_errors=True))
     tempfile.tempdir = None  # look at TMPDIR again
 

@@ -1,0 +1,5 @@
+"""`python -m slipway_fleet` is `fleet`."""
+
+from .cli import main
+
+main()
