@@ -20,7 +20,7 @@ import tempfile
 import warnings
 from pathlib import Path
 
-from render import _copy_template, _git
+from render import copy_template, run_git
 from rows import Row
 from services import ROOT, BenchmarkError
 
@@ -42,7 +42,7 @@ def measure(project: Path, *, quick: bool) -> list[Row]:
     del project
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
-        real = _copy_template(folder / "real")
+        real = copy_template(folder / "real")
         ours = _project(real, folder / "ours")
         files = [path for path in ours.rglob("*") if path.is_file() and ".git" not in path.parts]
         trivial = _trivial(folder / "trivial", ours, files)
@@ -84,9 +84,9 @@ def _project(template: Path, place: Path) -> Path:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         run_copy(str(template), place, data=on, defaults=True, quiet=True)
-    _git(place, "init", "--quiet", "--initial-branch", "main")
-    _git(place, "add", "--all")
-    _git(place, "commit", "--quiet", "--message", "first")
+    run_git(place, "init", "--quiet", "--initial-branch", "main")
+    run_git(place, "add", "--all")
+    run_git(place, "commit", "--quiet", "--message", "first")
     return place
 
 
@@ -103,11 +103,11 @@ def _trivial(root: Path, project: Path, files: list[Path]) -> Path:
     questions = "name: {type: str, default: x}\nmore: {type: bool, default: true}\n"
     settings = '_subdirectory: body\n_templates_suffix: ""\n'
     (root / "copier.yml").write_text(settings + questions, "utf-8")
-    _git(root, "init", "--quiet", "--initial-branch", "main")
-    _git(root, "add", "--all")
-    _git(root, "commit", "--quiet", "--message", "first")
-    _git(root, "tag", "v0.0.1")
-    _git(root, "repack", "-adq")
+    run_git(root, "init", "--quiet", "--initial-branch", "main")
+    run_git(root, "add", "--all")
+    run_git(root, "commit", "--quiet", "--message", "first")
+    run_git(root, "tag", "v0.0.1")
+    run_git(root, "repack", "-adq")
     return root
 
 
@@ -118,9 +118,9 @@ def _release(template: Path) -> None:
             if "scripts" not in path.parts:
                 with path.open("a", encoding="utf-8") as file:
                     file.write(ADDITION)
-    _git(template, "commit", "--quiet", "--all", "--message", "second")
-    _git(template, "tag", "v0.0.2")
-    _git(template, "repack", "-adq")
+    run_git(template, "commit", "--quiet", "--all", "--message", "second")
+    run_git(template, "tag", "v0.0.2")
+    run_git(template, "repack", "-adq")
 
 
 def _cpu(source: Path, command: list[str], folder: Path) -> float:

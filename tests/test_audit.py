@@ -326,7 +326,7 @@ def test_service_whose_role_may_do_no_more_than_documented_records_and_relays(
         "ALTER TABLE audit_outbox DISABLE TRIGGER ALL",
         "DROP TABLE audit_outbox",
     ):
-        with pytest.raises(AssertionError, match="permission denied|must be owner"):
+        with pytest.raises(AssertionError, match=r"permission denied|must be owner"):
             server.sql(f"SET ROLE service; {statement}", "audit_role")
 
 

@@ -22,6 +22,7 @@ from rendering import ENGINES, Renderer, commit_all, copy_project
 
 pytestmark = pytest.mark.slow
 LIVES = 200
+LIVES_BY_TURNS = 40
 BATCHES = 8
 LATER = list(tiny_template.RELEASES[1:])
 
@@ -88,8 +89,12 @@ def test_every_kind_of_edit_at_once_survives_three_releases_in_one_jump(
 
 
 @pytest.mark.parametrize("batch", range(BATCHES))
-def test_random_lives_lose_nothing(born: Born, tmp_path: Path, batch: int) -> None:
-    for number in range(batch, LIVES, BATCHES):
+def test_random_lives_lose_nothing(
+    born: Born, tmp_path: Path, batch: int, request: pytest.FixtureRequest
+) -> None:
+    """Each commit lives other lives; all of them with `--all`."""
+    lives = LIVES if request.config.getoption("--all") else LIVES_BY_TURNS
+    for number in range(batch, lives, BATCHES):
         place = tmp_path / str(number)
         life = born(random.Random(f"{head_commit()}-{number}"), place)
         random_life(life, LATER, KINDS)

@@ -371,9 +371,9 @@ async def test_streamed_body_has_the_deadline_of_its_call(make, http_server, ans
     async with (
         http_server(answer(body=b"slow")) as server,
         make() as client,
-        client.stream("GET", server.url(), timeout_s=0.03) as response,
+        client.stream("GET", server.url(), timeout_s=0.5) as response,
     ):
-        await asyncio.sleep(0.04)
+        await asyncio.sleep(0.51)
         with pytest.raises(errors.DeadlineExceededError):
             await response.aread()
 
