@@ -116,7 +116,7 @@ class Runner:
 
 def _sentence(error: Exception) -> str:
     text = str(error)
-    if not isinstance(error, CannotReadError):  # which begins with a path
-        if "/" not in text.split(" ", 1)[0] and "." not in text.split(" ", 1)[0]:  # no path
-            text = f"{text[:1].upper()}{text[1:]}"
+    begins = text.split(" ", 1)[0]
+    if not (isinstance(error, CannotReadError) or "/" in begins or "." in begins):  # a path
+        text = f"{text[:1].upper()}{text[1:]}"
     return text if text.endswith(".") else f"{text}."
