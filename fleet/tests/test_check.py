@@ -107,7 +107,10 @@ def test_corrupt_projects_are_errors_with_their_reason_and_the_others_are_checke
         errors = [f for f in by_name[name]["findings"] if f["outcome"] == "error"]
         assert errors or by_name[name]["problem"], name
         path = BROKEN.get(name, (".copier-answers.yml",))[0]
-        assert any(path in one["message"] for one in errors), (name, [e["message"] for e in errors[:3]])
+        assert any(path in one["message"] for one in errors), (
+            name,
+            [e["message"] for e in errors[:3]],
+        )
         assert by_name[name]["grade"] != by_name["aaa"]["grade"], name
 
 

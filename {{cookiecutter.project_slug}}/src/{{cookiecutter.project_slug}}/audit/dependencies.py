@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -36,14 +36,15 @@ class RequestAudit:
     @property
     def actor(self) -> Actor:
         """Who calls."""
-        actor = getattr(self._request.state, "actor", None)
-        client = self._request.client
-        address = client.host if client is not None else None
+        scope = self._request.scope  # its attributes are slow: an absent one is an exception
+        actor = scope.get("state", {}).get("actor")
+        client = scope.get("client")
+        address = client[0] if client else None
         if not isinstance(actor, Actor):
             return Actor("anonymous", address=address)
         return actor if actor.address or not address else replace(actor, address=address)
 
-    async def record(
+    def record(
         self,
         action: str | Action,
         *,
@@ -56,9 +57,9 @@ class RequestAudit:
         subjects: Sequence[str] = (),
         data: Mapping[str, Any] | BaseModel | None = None,
         idempotency_key: str = "",
-    ) -> AuditEvent:
+    ) -> Awaitable[AuditEvent]:
         """Record an event of this request; see `AuditLog.record`."""
-        return await self.log.record(
+        return self.log.record(
             action,
             target=target,
             outcome=outcome,

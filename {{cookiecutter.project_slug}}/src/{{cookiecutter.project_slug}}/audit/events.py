@@ -166,7 +166,9 @@ def utc_now() -> datetime:
 
 def timestamp(moment: datetime) -> str:
     """Return a time in UTC as RFC 3339 with microseconds, which sorts as text."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")[:26] + "Z"
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="microseconds")[:26] + "Z"
 
 
 def new_event_id() -> str:

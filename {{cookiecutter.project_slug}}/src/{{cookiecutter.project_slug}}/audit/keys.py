@@ -17,6 +17,7 @@ import os
 import secrets
 import sqlite3
 import threading
+import time
 from base64 import b64decode, b64encode
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
@@ -36,6 +37,7 @@ SHARED = ""
 SHARED_ID = "shared"
 
 _CACHED = 10_000
+_LOOK_EVERY_S = 0.05
 _NONCE = 12
 
 
@@ -119,10 +121,11 @@ class SubjectKeys:
             AuditKeyError: When another master key wrapped what is in it.
         """
         self._master = master
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._ciphers: OrderedDict[str, AESGCM] = OrderedDict()
         self._raw: OrderedDict[str, bytes] = OrderedDict()
         self._ids: dict[str, str] = {}
+        self._look_at = 0.0
         _make_private(path)
         self._file = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         # No write-ahead log, which would keep an erased key until its next checkpoint; deleted
@@ -146,10 +149,13 @@ class SubjectKeys:
     def ids(self, subjects: Sequence[str]) -> list[str]:
         """Return the ids of the subjects' keys, making and storing what is missing.
 
-        When it returns, new keys are on the disk.
+        When it returns, new keys are on the disk. Another process may have erased a key up to 50 ms
+        ago; what is recorded of its subject in that moment can't be read afterwards.
         """
         with self._lock:
-            self._forget_if_changed()
+            # Each look is a third of what it costs to record an event.
+            if time.monotonic() >= self._look_at:
+                self._forget_if_changed()
             missing = [s for s in dict.fromkeys(subjects) if s not in self._ids]
             if missing:
                 self._load(missing)
@@ -181,11 +187,18 @@ class SubjectKeys:
             self._forget()
         return str(row[0]) if row else None
 
-    def encrypt(self, ids: Sequence[str], plain: bytes, context: bytes) -> bytes:
-        """Encrypt for several keys at once: without any of them it can't be read."""
+    def encrypt(
+        self, subjects: Sequence[str], plain: bytes, context: bytes
+    ) -> tuple[list[str], bytes]:
+        """Encrypt for several subjects at once: without the key of each it can't be read.
+
+        Returns:
+            The ids of the keys, sorted, and the encrypted text.
+        """
         nonce = os.urandom(_NONCE)
         with self._lock:
-            return nonce + self._cipher(ids).encrypt(nonce, plain, context)
+            ids = sorted(set(self.ids(subjects)))
+            return ids, nonce + self._cipher(ids).encrypt(nonce, plain, context)
 
     def decrypt(self, ids: Sequence[str], box: bytes, context: bytes) -> bytes | None:
         """Return what was encrypted, or None when one of the keys has been erased.
@@ -208,16 +221,19 @@ class SubjectKeys:
 
     def _cipher(self, ids: Sequence[str]) -> AESGCM:
         """Return the cipher for one key, or for the key made of several."""
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415  # 30 ms
+        together = ids[0] if len(ids) == 1 else "+".join(sorted(ids))
+        cipher = self._ciphers.get(together)
+        if cipher is None:
+            from cryptography.hazmat.primitives.ciphers.aead import (  # noqa: PLC0415  # 30 ms
+                AESGCM,
+            )
 
-        together = "+".join(sorted(ids))
-        if together not in self._ciphers:
             parts = [self._unwrapped(key_id) for key_id in sorted(ids)]
             key = parts[0] if len(parts) == 1 else sha256(b"joint" + b"".join(parts)).digest()
-            self._ciphers[together] = AESGCM(key)
+            cipher = self._ciphers[together] = AESGCM(key)
             if len(self._ciphers) > _CACHED:
                 self._ciphers.popitem(last=False)
-        return self._ciphers[together]
+        return cipher
 
     def _unwrapped(self, key_id: str) -> bytes:
         if key_id not in self._raw:
@@ -288,6 +304,7 @@ class SubjectKeys:
 
     def _forget_if_changed(self) -> None:
         """Drop what is remembered when another process changed the file: it may have erased."""
+        self._look_at = time.monotonic() + _LOOK_EVERY_S
         version = self._data_version()
         if version != self._version:
             self._version = version

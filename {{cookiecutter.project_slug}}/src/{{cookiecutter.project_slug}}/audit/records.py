@@ -99,22 +99,16 @@ class RecordCodec:
             "target": {"kind": event.target.kind},
             "salt": b64encode(os.urandom(16)).decode(),
         }
-        optional = {
-            "expires": self._expiry(event),
-            "request_id": event.request_id,
-            "trace_id": event.trace_id,
-            "fingerprint": event.fingerprint,
-            "conformance": "" if event.conformance == "registered" else event.conformance,
-        }
-        record.update({name: value for name, value in optional.items() if value})
+        if event.retention is not Retention.PERMANENT:
+            record["expires"] = timestamp(event.time + timedelta(days=self._days[event.retention]))
+        for name in ("request_id", "trace_id", "fingerprint"):
+            if value := getattr(event, name):
+                record[name] = value
+        if event.conformance != "registered":
+            record["conformance"] = event.conformance
         record["boxes"] = self._boxes(event, record)
         text = canonical(record).decode()
         return Stored(event.id, text, self._master.code(text))
-
-    def _expiry(self, event: AuditEvent) -> str:
-        if event.retention is Retention.PERMANENT:
-            return ""
-        return timestamp(event.time + timedelta(days=self._days[event.retention]))
 
     def _boxes(self, event: AuditEvent, record: dict[str, Any]) -> list[dict[str, Any]]:
         """Put each field into the record in clear, or into the box of whom it is about."""
@@ -160,8 +154,7 @@ class RecordCodec:
                 place.setdefault(part, {})[name] = value
 
     def _box(self, event: AuditEvent, subjects: Sequence[str], content: object) -> dict[str, Any]:
-        ids = sorted(set(self._keys.ids(subjects)))
-        box = self._keys.encrypt(ids, canonical(content), event.id.encode())
+        ids, box = self._keys.encrypt(subjects, canonical(content), event.id.encode())
         return {"keys": ids, "box": b64encode(box).decode()}
 
     def decode(self, record: str, reveal: Sensitivity = Sensitivity.INTERNAL) -> dict[str, Any]:
@@ -220,20 +213,20 @@ def commitment(record: str) -> str:
     return sha256(record.encode()).hexdigest()
 
 
-def entry_for(seq: int, record: str, fields: dict[str, Any], sealed_at: datetime) -> str:
+def entry_for(seq: int, record: str, fields: dict[str, Any], sealed: str) -> str:
     """Return the log's entry for a record: canonical JSON that names no person.
 
     Args:
         seq: Its sequence number, which is its index in the log, from 0 on.
         record: The record.
         fields: The same, parsed.
-        sealed_at: When it is sealed.
+        sealed: When that is; RFC 3339, UTC.
     """
     entry = {
         "commitment": commitment(record),
         "id": fields["id"],
         "retention": fields["retention"],
-        "sealed": timestamp(sealed_at),
+        "sealed": sealed,
         "seq": seq,
         "time": fields["time"],
         "v": VERSION,

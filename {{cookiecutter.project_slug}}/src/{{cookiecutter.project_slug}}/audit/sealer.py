@@ -21,7 +21,7 @@ import orjson
 
 from ..utils.logging import get_logger
 from .checkpoint import Checkpoint, NoteSigner
-from .events import utc_now
+from .events import timestamp, utc_now
 from .keys import MasterKey
 from .merkle import Frontier, leaf_hash
 from .records import entry_for, keys_of
@@ -32,6 +32,14 @@ STEP = 500
 """Events per transaction, so that no request waits long for its turn to write."""
 
 log = get_logger(__name__)
+
+_STATEMENTS = (
+    "INSERT INTO entries VALUES (?, ?, ?)",
+    "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    "INSERT INTO mentions VALUES (?, ?)",
+    "INSERT INTO nodes VALUES (?, ?, ?)",
+    "DELETE FROM inbox WHERE n = ?",
+)
 
 
 class Sealer:
@@ -94,14 +102,13 @@ class Sealer:
             self._frontier = self._trail.frontier()
         query = "SELECT n, id, record, code FROM inbox ORDER BY n LIMIT ?"
         rows = self.connection.execute(query, (STEP + len(self._refused),)).fetchall()
-        now = self._clock()
+        step = _Step(timestamp(self._clock()))
         for number, event_id, record, code in rows:
             if not compare_digest(self._master.code(record), code):
                 self._refuse(event_id)
                 continue
-            fields = orjson.loads(record)
-            self._append(self._frontier, record, fields, now)
-            self.connection.execute("DELETE FROM inbox WHERE n = ?", (number,))
+            step.add(self._frontier, number, record)
+        step.store(self.connection)
         sealed = self._frontier.size - size
         if sealed:
             checkpoint = Checkpoint(self._signer.name, self._frontier.size, self._frontier.root())
@@ -114,21 +121,6 @@ class Sealer:
         if event_id not in self._refused:
             self._refused.add(event_id)
             log.critical("audit_event_forged", event_id=event_id)
-
-    def _append(
-        self, frontier: Frontier, record: str, fields: dict[str, Any], now: datetime
-    ) -> None:
-        seq = frontier.size
-        leaf = entry_for(seq, record, fields, now)
-        execute = self.connection.execute
-        execute("INSERT INTO entries VALUES (?, ?, ?)", (seq, fields["id"], leaf))
-        execute(
-            "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (seq, *columns(fields), record)
-        )
-        for key in keys_of(fields):
-            execute("INSERT INTO mentions VALUES (?, ?)", (key, seq))
-        for node in frontier.append(leaf_hash(leaf.encode())):
-            execute("INSERT INTO nodes VALUES (?, ?, ?)", node)
 
     def start(self, interval_s: float, stored: threading.Event) -> None:
         """Seal in a thread: soon after events were stored, and each second whatever happens."""
@@ -165,6 +157,31 @@ class Sealer:
             self._thread.join()
         self._try_to_seal()
         self.connection.close()
+
+
+class _Step:
+    """The rows that one transaction adds, and those of the inbox that they replace."""
+
+    def __init__(self, sealed: str) -> None:
+        self._sealed = sealed
+        self._rows: dict[str, list[tuple[object, ...]]] = {text: [] for text in _STATEMENTS}
+
+    def add(self, frontier: Frontier, number: int, record: str) -> None:
+        """Append a record to the log, as the number it has in the inbox."""
+        entries, records, mentions, nodes, sealed = self._rows.values()
+        fields = orjson.loads(record)
+        seq = frontier.size
+        leaf = entry_for(seq, record, fields, self._sealed)
+        entries.append((seq, fields["id"], leaf))
+        records.append((seq, *columns(fields), record))
+        mentions.extend((key, seq) for key in keys_of(fields))
+        nodes.extend(frontier.append(leaf_hash(leaf.encode())))
+        sealed.append((number,))
+
+    def store(self, connection: sqlite3.Connection) -> None:
+        """Write the rows."""
+        for statement, rows in self._rows.items():
+            connection.executemany(statement, rows)
 
 
 def columns(fields: dict[str, Any]) -> tuple[str | None, ...]:

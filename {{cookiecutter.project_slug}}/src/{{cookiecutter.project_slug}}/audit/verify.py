@@ -189,7 +189,8 @@ class Verification:
         """Compare a record with all that was derived from it."""
         record, where = stored[-1], f"entry {seq}"
         fields = orjson.loads(record)
-        if entry_for(seq, record, fields, datetime.fromisoformat(entry["sealed"])) != leaf:
+        sealed = timestamp(datetime.fromisoformat(entry["sealed"]))
+        if entry_for(seq, record, fields, sealed) != leaf:
             yield Finding(where, "the entry contradicts its record")
         if columns(fields) != tuple(stored[:-1]):
             yield Finding(where, "the columns it is searched by contradict its record")

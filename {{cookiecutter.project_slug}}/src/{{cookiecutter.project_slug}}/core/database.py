@@ -219,22 +219,14 @@ def _reason(error: DBAPIError | PoolTimeoutError | sqlite3.Error) -> str:
     return (str(cause).splitlines() or [""])[0]
 
 
-async def get_database(request: Request) -> Database:
-    """Return the application's database."""
+async def _write_session(request: Request) -> AsyncGenerator[AsyncSession]:
     database: Database = request.app.state.database
-    return database
-
-
-async def _write_session(
-    database: Annotated[Database, Depends(get_database)],
-) -> AsyncGenerator[AsyncSession]:
     async with database.transaction() as session:
         yield session
 
 
-async def _read_session(
-    database: Annotated[Database, Depends(get_database)],
-) -> AsyncGenerator[AsyncSession]:
+async def _read_session(request: Request) -> AsyncGenerator[AsyncSession]:
+    database: Database = request.app.state.database
     async with database.read() as session:
         yield session
 
