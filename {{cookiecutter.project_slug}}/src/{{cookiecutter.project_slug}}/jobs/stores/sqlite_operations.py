@@ -179,9 +179,9 @@ def _allowance(connection: sqlite3.Connection, queue: str, rate: float, now: flo
 
 def _spend(connection: sqlite3.Connection, queue: str, rate: float, count: int, now: float) -> None:
     connection.execute(
-        "INSERT INTO rates (queue, next) VALUES (?1, ?2 + ?3) ON CONFLICT (queue)"
-        " DO UPDATE SET next = max(next, ?2) + ?3",
-        (queue, now, count / rate),
+        "INSERT INTO rates (queue, next) VALUES (:queue, :now + :taken) ON CONFLICT (queue)"
+        " DO UPDATE SET next = max(next, :now) + :taken",
+        {"queue": queue, "now": now, "taken": count / rate},
     )
 
 

@@ -187,15 +187,14 @@ class Writer:
             with self._turn:
                 answers = self._attempt(operations, claims)
         except Exception as error:  # noqa: BLE001  # whatever it is, each caller must hear of it
-            if len(operations) > 1:  # it may be the fault of one of them alone
-                for claim in claims:
-                    claim.retry_at = 0.0
+            if len(operations) + len(claims) > 1:  # it may be the fault of one of them alone
                 for one in operations:
                     self._transact([one], ())
+                for claim in claims:
+                    self._transact((), [claim])
                 return
-            answers = [(one.done, _as_unavailable(error)) for one in operations]
-            for claim in claims:
-                claim.retry_at = time.time() + POLL_S
+            answers = [(one.done, _as_unavailable(error)) for one in (*operations, *claims)]
+            self._claims = [claim for claim in self._claims if claim not in claims]
         _settle_all(answers, self._given_up)
         if any(one.wakes_others for one in operations):
             self._wake_up.call_others()
