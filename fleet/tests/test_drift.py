@@ -1,9 +1,11 @@
 """Every difference in a managed file is found, and nothing else is called one."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from slipway_fleet.drift import State, compare
 from slipway_fleet.objects import LINK, PROGRAM, blob_id
 from slipway_fleet.snapshot import Entry, Snapshot, memory_snapshot
@@ -151,3 +153,26 @@ def test_template_that_fleet_toml_does_not_name_is_not_rendered(
     ran = fleet.run("drift", "--json")
     assert ran.code == 3
     assert "not in fleet.toml" in ran.json["projects"][0]["problem"]
+
+
+def test_record_of_cruft_is_read(fleet: Fleet) -> None:
+    files = fleet.rendered()
+    answers = yaml.safe_load(files.pop(".copier-answers.yml")[1])
+    record = {
+        "template": str(fleet.template),
+        "commit": OLD,
+        "context": {"cookiecutter": {k: v for k, v in answers.items() if k[0] != "_"}},
+    }
+    files[".cruft.json"] = ("100644", json.dumps(record).encode())
+    fleet.add("orders", files)
+    (listed,) = fleet.run("inventory", "--json").json["projects"]
+    assert (listed["problem"], listed["release"]) == ("", OLD)
+    (clean,) = fleet.run("drift", "--json").json["projects"]
+    assert (clean["problem"], clean["drifted"], clean["compared"] > 100) == ("", 0, True)
+    mode, data = files["AGENTS.md"]
+    files["AGENTS.md"] = (mode, data + b"# ours\n")
+    fleet.add("bent", files)
+    found = {
+        one["project"]: one["drifted"] for one in fleet.run("drift", "--json").json["projects"]
+    }
+    assert found == {"orders": 0, "bent": 1}

@@ -4,10 +4,20 @@ from pathlib import Path
 
 import pytest
 import yaml
-from rendering import git
+from combinations import BODY
+from rendering import commit_all, git
 from slipway_fleet.objects import LINK, PROGRAM
 
-from tests.fleets import ADDED, MIDDLE, NEW, OLD, RENAMED_FROM, RENAMED_TO, Fleet
+from tests.fleets import (
+    ADDED,
+    MIDDLE,
+    NEW,
+    OLD,
+    RENAMED_FROM,
+    RENAMED_TO,
+    Fleet,
+    replace_in,
+)
 
 Files = dict[str, tuple[str, bytes]]
 
@@ -59,6 +69,25 @@ def test_project_at_the_target_has_nothing_to_do(fleet: Fleet) -> None:
 def test_project_ahead_of_the_target_is_left_alone(fleet: Fleet) -> None:
     plan, _ = planned(fleet, fleet.rendered(NEW), "--target", MIDDLE)
     assert plan["state"] == "ahead"
+
+
+def test_newest_release_is_looked_for_and_the_known_one_does_without_a_network(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    template = tmp_path / "template"
+    git(tmp_path, "clone", "--quiet", str(fleet.template), str(template))
+    (tmp_path / "own").mkdir()
+    own = Fleet(tmp_path / "own", template, fleet.cache)
+    plan, _ = planned(own, own.rendered(NEW))
+    assert (plan["state"], plan["target"]) == ("current", NEW)
+    replace_in(template / BODY.name / "AGENTS.md", "\n", "\n\nThe next release says more.\n")
+    commit_all(template, "next release", "v2.1.0")
+    (plan,) = own.run("plan", "--json").json["projects"]
+    assert (plan["state"], plan["target"]) == ("update", "v2.1.0")
+    template.rename(tmp_path / "elsewhere")
+    ran = own.run("plan", "--json")
+    assert ran.json["projects"][0]["target"] == "v2.1.0"
+    assert "the newest release that is known here" in ran.err
 
 
 def test_answers_file_names_the_new_release_and_no_path_of_the_mirror(fleet: Fleet) -> None:

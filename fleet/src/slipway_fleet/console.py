@@ -15,6 +15,12 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON documen
 ConfigOption = Annotated[
     Path, typer.Option("--config", "-c", envvar="FLEET_CONFIG", help="The fleet's fleet.toml.")
 ]
+ProjectsArgument = Annotated[
+    list[str] | None, typer.Argument(help="Ids of projects; all when none is named.")
+]
+RefreshOption = Annotated[
+    bool, typer.Option("--refresh", help="List forges and fetch clones again first.")
+]
 DEFAULT_CONFIG = Path("fleet.toml")
 
 

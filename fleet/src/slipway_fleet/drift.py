@@ -17,7 +17,7 @@ from .snapshot import CatFile, Entry, Snapshot
 from .template.manifest import FileClass
 from .template.render import Render, Rendered
 
-RULE = "FL001"
+RULE = "TPL01"
 """The rule that drift is reported as."""
 
 LONGEST_DIFF = 400

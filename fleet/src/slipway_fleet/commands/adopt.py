@@ -11,13 +11,12 @@ from ..console import (
     DEFAULT_CONFIG,
     ConfigOption,
     JsonOption,
+    ProjectsArgument,
     note,
     print_json,
     print_table,
-    progress,
 )
 from ..errors import Exit
-from .drift import ProjectsArgument
 
 if TYPE_CHECKING:
     from ..adopt import Adoption
@@ -42,7 +41,8 @@ def adopt(
     from ..adopt import adopt as find  # noqa: PLC0415  # imports what other commands need not
     from ..inventory import take  # noqa: PLC0415  # as above
     from ..inventory.records import is_unrecorded  # noqa: PLC0415  # as above
-    from ..run import Checked, every  # noqa: PLC0415  # as above
+    from ..run import every  # noqa: PLC0415  # as above
+    from ..survey import survey  # noqa: PLC0415  # as above
     from ..workspace import Workspace  # noqa: PLC0415  # as above
 
     workspace = Workspace.load(Path(config))
@@ -51,17 +51,7 @@ def adopt(
     if not projects:
         looked = every(workspace, chosen, is_unrecorded)
         chosen = [checked.project for checked in looked if checked.result]
-    found: list[Checked[Adoption]] = [
-        Checked(p, problem=inventory.problems[p.id])
-        for p in inventory.projects
-        if p.id in inventory.problems
-    ]
-    results = every(workspace, chosen, find)
-    with progress("looking", len(chosen)) as steps:
-        for checked in results:
-            found.append(checked)
-            steps.done(checked.project.id)
-    found.sort(key=lambda checked: checked.project.id)
+    found = survey(workspace, inventory, find, "looking", chosen=chosen)
     if output is not None:
         _write(output, found)
     if json:

@@ -10,9 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..console import DEFAULT_CONFIG, ConfigOption, JsonOption, note, print_json, print_table
+from ..console import (
+    DEFAULT_CONFIG,
+    ConfigOption,
+    JsonOption,
+    RefreshOption,
+    note,
+    print_json,
+    print_table,
+)
 from ..errors import ConfigError, Exit, FleetError
-from .drift import RefreshOption
 from .plan import TargetOption
 
 if TYPE_CHECKING:

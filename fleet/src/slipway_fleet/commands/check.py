@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..console import DEFAULT_CONFIG, ConfigOption, JsonOption, note, print_json, progress
+from ..console import DEFAULT_CONFIG, ConfigOption, JsonOption, RefreshOption, note, print_json
 from ..errors import ConfigError, Exit
-from .drift import RefreshOption
 
 if TYPE_CHECKING:
     from ..checking import Asked, ProjectResult
@@ -169,26 +168,17 @@ def _check_fleet(config: Path, only: tuple[str, ...], asked: Asked, *, refresh: 
     from ..checking import ProjectResult, check_opened, runner_for  # noqa: PLC0415  # as above
     from ..inventory import take  # noqa: PLC0415  # as above
     from ..reports.history import burndowns, keep_last, record, trend  # noqa: PLC0415  # as above
-    from ..run import every  # noqa: PLC0415  # as above
+    from ..survey import survey  # noqa: PLC0415  # as above
     from ..workspace import Workspace  # noqa: PLC0415  # as above
 
     workspace = Workspace.load(Path(config))
     runner_for(workspace.config, asked.today)  # before workers start, which inherit it
     inventory = take(workspace, refreshed=refresh, only=only)
-    good = [p for p in inventory.projects if p.id not in inventory.problems]
+    work = functools.partial(check_opened, asked=asked)
     results = [
-        ProjectResult(p.id, p.owner, problem=inventory.problems[p.id])
-        for p in inventory.projects
-        if p.id in inventory.problems
+        c.result or ProjectResult(c.project.id, c.project.owner, problem=c.problem)
+        for c in survey(workspace, inventory, work, "checking")
     ]
-    with progress("checking", len(good)) as steps:
-        for checked in every(workspace, good, functools.partial(check_opened, asked=asked)):
-            project, problem = checked.project, checked.problem
-            results.append(
-                checked.result or ProjectResult(project.id, project.owner, problem=problem)
-            )
-            steps.done(project.id)
-    results.sort(key=lambda result: result.project)
     made = assemble(workspace.config, results, asked, complete=not only)
     if only:
         return made

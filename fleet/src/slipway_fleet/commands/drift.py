@@ -12,24 +12,18 @@ from ..console import (
     DEFAULT_CONFIG,
     ConfigOption,
     JsonOption,
+    ProjectsArgument,
+    RefreshOption,
     note,
     print_json,
     print_table,
     printable,
-    progress,
 )
 from ..errors import Exit
 
 if TYPE_CHECKING:
     from ..drift import Drift
     from ..run import Checked
-
-ProjectsArgument = Annotated[
-    list[str] | None, typer.Argument(help="Ids of projects; all when none is named.")
-]
-RefreshOption = Annotated[
-    bool, typer.Option("--refresh", help="List forges and fetch clones again first.")
-]
 
 
 def register(app: typer.Typer) -> None:
@@ -50,21 +44,13 @@ def drift(
     """Compare each project with a render at its recorded release and answers."""
     from ..drift import examine, with_diffs  # noqa: PLC0415  # imports what other commands need not
     from ..inventory import take  # noqa: PLC0415  # as above
-    from ..run import Checked, every  # noqa: PLC0415  # as above
+    from ..survey import survey  # noqa: PLC0415  # as above
     from ..workspace import Workspace  # noqa: PLC0415  # as above
 
     started = datetime.now(UTC)
     workspace = Workspace.load(Path(config))
     inventory = take(workspace, refreshed=refresh, only=tuple(projects or ()))
-    good = [p for p in inventory.projects if p.id not in inventory.problems]
-    bad = [p for p in inventory.projects if p.id in inventory.problems]
-    found: list[Checked[Drift]] = [Checked(p, problem=inventory.problems[p.id]) for p in bad]
-    results = every(workspace, good, with_diffs if diff else examine)
-    with progress("comparing", len(good)) as steps:
-        for checked in results:
-            found.append(checked)
-            steps.done(checked.project.id)
-    found.sort(key=lambda checked: checked.project.id)
+    found = survey(workspace, inventory, with_diffs if diff else examine, "comparing")
     with workspace.history() as history:
         findings = [f for c in found if c.result for f in c.result.findings()]
         history.add_run("drift", started, [_snapshot(c) for c in found], findings)

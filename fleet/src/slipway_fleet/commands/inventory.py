@@ -10,13 +10,12 @@ from ..console import (
     DEFAULT_CONFIG,
     ConfigOption,
     JsonOption,
+    RefreshOption,
     note,
     print_json,
     print_table,
-    progress,
 )
 from ..errors import Exit
-from .drift import RefreshOption
 
 
 def register(app: typer.Typer) -> None:
@@ -29,22 +28,13 @@ def inventory(
 ) -> None:
     """List the projects of every source, with the release each one records."""
     from ..inventory import take  # noqa: PLC0415  # imports what other commands need not
-    from ..inventory.records import Record, look  # noqa: PLC0415  # as above
-    from ..run import Checked, every  # noqa: PLC0415  # as above
+    from ..inventory.records import look  # noqa: PLC0415  # as above
+    from ..survey import survey  # noqa: PLC0415  # as above
     from ..workspace import Workspace  # noqa: PLC0415  # as above
 
     workspace = Workspace.load(Path(config))
     listed = take(workspace, refreshed=refresh)
-    good = [p for p in listed.projects if p.id not in listed.problems]
-    found: list[Checked[Record]] = [
-        Checked(p, problem=listed.problems[p.id]) for p in listed.projects if p not in good
-    ]
-    results = every(workspace, good, look)
-    with progress("reading", len(good)) as steps:
-        for checked in results:
-            found.append(checked)
-            steps.done(checked.project.id)
-    found.sort(key=lambda checked: checked.project.id)
+    found = survey(workspace, listed, look, "reading")
     if json:
         rows = [
             c.project.as_json() | (c.result.as_json() if c.result else {}) | {"problem": c.problem}

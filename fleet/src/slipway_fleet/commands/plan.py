@@ -12,17 +12,18 @@ from ..console import (
     DEFAULT_CONFIG,
     ConfigOption,
     JsonOption,
+    ProjectsArgument,
+    RefreshOption,
     note,
     print_json,
     print_table,
-    progress,
 )
 from ..errors import Exit
-from .drift import ProjectsArgument, RefreshOption
 
 if TYPE_CHECKING:
     from ..run import Checked
     from ..updates import Plan
+    from ..workspace import Workspace
 
 TargetOption = Annotated[
     str, typer.Option("--target", help="The release to move to; by default what fleet.toml says.")
@@ -47,24 +48,16 @@ def plan(
 ) -> None:
     """Say what an update would do to each project; nothing is written outside the cache."""
     from ..inventory import take  # noqa: PLC0415  # imports what other commands need not
-    from ..run import Checked, every  # noqa: PLC0415  # as above
+    from ..survey import survey  # noqa: PLC0415  # as above
     from ..updates.plan import Wanted, plan_project  # noqa: PLC0415  # as above
     from ..workspace import Workspace  # noqa: PLC0415  # as above
 
     workspace = Workspace.load(Path(config))
+    _fetch_releases(workspace, target)
     inventory = take(workspace, refreshed=refresh, only=tuple(projects or ()))
-    good = [p for p in inventory.projects if p.id not in inventory.problems]
-    found: list[Checked[Plan]] = [
-        Checked(p, problem=inventory.problems[p.id]) for p in inventory.projects if p not in good
-    ]
     managed = "restore" if restore else workspace.config.campaign.managed
     wanted = Wanted(target, "restore" if managed == "restore" else "keep")
-    results = every(workspace, good, partial(plan_project, wanted=wanted))
-    with progress("planning", len(good)) as steps:
-        for checked in results:
-            found.append(checked)
-            steps.done(checked.project.id)
-    found.sort(key=lambda checked: checked.project.id)
+    found = survey(workspace, inventory, partial(plan_project, wanted=wanted), "planning")
     if json:
         print_json({"projects": [_as_json(c) for c in found]})
     else:
@@ -73,6 +66,21 @@ def plan(
         raise typer.Exit(Exit.UNCHECKED)
     waiting = any(c.result and c.result.state == "update" for c in found)
     raise typer.Exit(Exit.FINDINGS if waiting else Exit.CLEAN)
+
+
+def _fetch_releases(workspace: Workspace, target: str) -> None:
+    """Look for a newer release where the newest is asked for; offline, the newest known here does."""
+    from ..errors import FleetError  # noqa: PLC0415  # as above
+    from ..template import RenderCache  # noqa: PLC0415  # as above
+
+    renders = RenderCache(workspace.config)
+    for section in workspace.config.template:
+        if (target or section.target) != "latest":
+            continue
+        try:
+            renders.mirror_of(section.url).refresh()
+        except FleetError as error:
+            note(f"{error}; planned towards the newest release that is known here")
 
 
 def _as_json(checked: Checked[Plan]) -> dict[str, object]:
