@@ -38,6 +38,8 @@ class LicenceAgrees:
             yield Sighting(
                 f"The platform has not agreed to the licence {name!r}.", "pyproject.toml"
             )
+        elif "LICENSE" not in project.modes:
+            yield Sighting("LICENSE is missing.", "LICENSE")
         elif not re.search(words, project.text("LICENSE")):
             yield Sighting(f"LICENSE is not the text of {name}.", "LICENSE")
 
