@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -48,13 +49,16 @@ def command(settings: PlatformSettings, *, port: int | None = None) -> list[str]
 
 
 def serve(settings: PlatformSettings, *, port: int | None = None) -> None:
-    """Serve the page until it is stopped.
+    """Serve the page until it is stopped; this process becomes it, where that is possible.
 
     Raises:
         UiError: As for `command`; also when it ended with an error.
     """
+    program = command(settings, port=port)
+    if os.name == "posix":
+        os.execv(program[0], program)  # noqa: S606  # our own; so signals reach the page itself
     try:
-        done = subprocess.run(command(settings, port=port), check=False)  # noqa: S603  # our own
+        done = subprocess.run(program, check=False)  # noqa: S603  # our own
     except KeyboardInterrupt:
         return
     if done.returncode not in (0, -2, -15):
