@@ -288,6 +288,9 @@ def finish(project: Path, run_in: RunIn) -> None:
     for path in ("src/shop/orders", "tests/orders", "legacy"):
         shutil.rmtree(project / path)
     (project / "src/shop/migrations/0001_orders.py").unlink(missing_ok=True)
+    tasks = project / "src/shop/jobs/tasks.py"
+    docstring, _, _ = tasks.read_text("utf-8").partition("\n\n")
+    tasks.write_text(f"{docstring}\n", "utf-8")
     for name in ("requirements.txt", "tests/test_items.py"):
         (project / name).unlink(missing_ok=True)
     run_in(project, "python", "-m", "shop", "config", "env-example", "--write")
