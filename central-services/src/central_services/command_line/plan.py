@@ -119,8 +119,10 @@ class Plan:
         folder = make_folder(self.home.data / service.name, None)
         environment = self.environment(service)
         if EngineName.POSTGRESQL in service.engines:
-            url = environment[f"{ENV_PREFIX}DATABASE__URL"]
-            await asyncio.to_thread(create_database, self.engine_url(EngineName.POSTGRESQL), url)
+            server = self.engine_url(EngineName.POSTGRESQL)
+            url = database_url(server, service.name)
+            if environment[f"{ENV_PREFIX}DATABASE__URL"] == url:  # else it is the user's to make
+                await asyncio.to_thread(create_database, server, url)
         given = ["serve", service.name, "--migrate", "--port", f"{service.name}={port}"]
         return Program(
             argv=[sys.executable, "-m", str(__package__), *given],

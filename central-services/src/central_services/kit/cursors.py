@@ -31,7 +31,9 @@ class InvalidCursorError(ServiceError):
     title: ClassVar[str] = "Invalid cursor"
 
     def __init__(self) -> None:
-        super().__init__("Send a cursor as it came with a page of the same list, or none for the first.")
+        super().__init__(
+            "Send a cursor as it came with a page of the same list, or none for the first."
+        )
 
 
 class Page(BaseModel, Generic[Item]):
