@@ -53,7 +53,7 @@ def register(app: typer.Typer) -> None:
 
 def variables(plan: Plan, services: Iterable[Service]) -> dict[str, str]:
     """Return the settings of a project, without its prefix."""
-    found = {}
+    found: dict[str, str] = {}
     for service in services:
         url = plan.service_url(service)
         found |= {name: text.replace("{url}", url) for name, text in service.exports}
