@@ -94,11 +94,15 @@ def _table(standings: Sequence[Mapping[str, Any]]) -> Table:
     from rich.text import Text  # noqa: PLC0415  # as above
 
     table = Table(header_style="bold")
-    for column in ("name", "kind", "state", "address", "process", "restarts", "problem"):
+    for column in ("name", "kind", "state", "address", "process"):
+        table.add_column(column, no_wrap=True)
+    troubled = any(row["restarts"] or row["problem"] for row in standings)
+    for column in ("restarts", "problem") if troubled else ():
         table.add_column(column, overflow="fold")
     for row in standings:
         process = "elsewhere" if row["external"] else str(row["pid"] or "")
         state = Text(row["state"], style=_COLOURS.get(State(row["state"]), ""))
-        cells = (row["address"], process, str(row["restarts"] or ""), row["problem"])
+        cells = [row["address"], process]
+        cells += [str(row["restarts"] or ""), row["problem"]] if troubled else []
         table.add_row(row["name"], row["kind"], state, *(Text(cell) for cell in cells))
     return table
