@@ -90,6 +90,8 @@ def tracked_files(root: Path = ROOT) -> list[str]:
 def copy_template(destination: Path) -> Path:
     """Copy the working tree into a clean repository with one tagged commit."""
     for name in tracked_files():
+        if name.startswith("central-services/"):
+            continue  # no render reads it, and copier would check it out for each
         target = destination / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, target, follow_symlinks=False)

@@ -110,10 +110,6 @@ def test_openapi_is_printed_or_written(tmp_path: Path) -> None:
     assert json.loads(target.read_text("utf-8")) == json.loads(run("openapi").stdout)
 
 
-def test_a_projects_own_command_is_there() -> None:
-    assert run("sample-order").exit_code == 0
-
-
 def test_serve_refuses_insecure_production(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"{ENV_PREFIX}ENVIRONMENT", "production")
     result = run("serve")

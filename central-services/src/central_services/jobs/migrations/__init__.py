@@ -1,0 +1,2 @@
+# Managed by Slipway: updates overwrite this file. To extend the service see AGENTS.md.
+"""The revisions of the table of jobs."""

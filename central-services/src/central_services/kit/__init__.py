@@ -1,0 +1,1 @@
+"""What the services share beyond the platform: it moves here with its second use."""

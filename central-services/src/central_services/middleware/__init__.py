@@ -1,0 +1,2 @@
+# Managed by Slipway: updates overwrite this file. To extend the service see AGENTS.md.
+"""Pure ASGI middleware: security, rate limits, request context."""
