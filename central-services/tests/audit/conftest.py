@@ -64,10 +64,11 @@ def clock() -> Clock:
 
 @pytest.fixture
 def actions() -> ActionRegistry:
-    """The registry of a test: two actions of a shop, and the holds."""
+    """The registry of a test: two actions of a shop, the holds and the drops."""
     registry = ActionRegistry()
     registry.register(Action("order.shipped", "An order left", Shipment, OrderState))
     registry.register(Action("order.seen", "Somebody looked", retention=Retention.SHORT))
+    registry.register(catalogue.DROPPED)
     registry.register(catalogue.HOLD_PLACED)
     registry.register(catalogue.HOLD_RELEASED)
     return registry

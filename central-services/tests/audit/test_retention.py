@@ -14,7 +14,7 @@ from central_services.audit import Actor, AuditLog, Sensitivity
 from central_services.audit.errors import AuditKeyError, LegalHoldError
 from central_services.audit.keys import SubjectKeys
 from central_services.audit.proofs import check_proof, prove
-from central_services.audit.retention import drop_expired, erase_subject
+from central_services.audit.retention import count_expired, drop_expired, erase_subject
 from central_services.audit.schema import connect
 from central_services.audit.store import KEYS
 from central_services.audit.trail import Search, Trail
@@ -105,10 +105,14 @@ async def test_record_goes_when_its_retention_has_ended_and_its_proof_stays(
     kept = await ship(audit, "ada")
     clock.forward(days=91)
     with closing(connect(audit.file)) as connection:
+        assert count_expired(connection, clock()) == (1, 0)
+        told = {"dropped": 1, "held": 0}
+        await audit.record("audit.records_dropped", target="trail:records", data=told)
+        audit.sealer.seal()
         assert drop_expired(connection, clock()) == (1, 0)
         proven = check_proof(prove(Trail(connection), seen.id), audit.secrets.verifier)
         assert proven.record is None
-        assert [row.seq for row in Trail(connection).search(Search())] == [1]
+        assert [row.seq for row in Trail(connection).search(Search())] == [1, 2]
     assert shown(audit, kept)["data"]["carrier"] == "DHL"
     report = verify()
     assert (report.dropped, report.findings) == (1, [])
@@ -122,6 +126,19 @@ async def test_record_that_is_gone_before_its_time_is_found(
     tamper("DELETE FROM mentions")
     (finding,) = verify().findings
     assert "before its time" in finding.what
+
+
+async def test_expired_record_that_was_dropped_by_hand_is_found(
+    audit: AuditLog, verify: Callable[..., Report], tamper: Callable[[str], None], clock: Any
+) -> None:
+    clock.now = datetime(2020, 1, 1, tzinfo=UTC)
+    await audit.record("order.seen", target="order:1", actor=Actor("user", "ada"))
+    await hold(audit, "placed", key=audit.keys.find("ada"))
+    clock.forward(days=91)
+    tamper("DELETE FROM records WHERE seq = 0")
+    tamper("DELETE FROM mentions WHERE seq = 0")
+    (finding,) = verify().findings
+    assert finding.what == "1 are gone, the trail tells of 0 that were dropped"
 
 
 async def hold(audit: AuditLog, action: str, **data: Any) -> None:

@@ -4,14 +4,19 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from central_services.cli import app
+from central_services.core.config import ENV_PREFIX
 from central_services.core.file_settings import UploadsSettings
 from central_services.core.mail_settings import MailSettings
-from central_services.jobs import PermanentError, TaskContext
+from central_services.jobs import PermanentError, TaskContext, startup
 from central_services.jobs.alerts import DeadLetterAlerts
 from central_services.jobs.dead_letters import DeadLetter
 from central_services.jobs.worker import (
@@ -128,3 +133,27 @@ async def test_admins_are_told_of_dead_letters_once_and_when_it_works_again(
     ]
     assert "ValueError" in delivery.sent[0].text
     assert "canary" not in delivery.sent[0].text
+
+
+def test_admins_are_told_once_that_workers_can_not_start_and_when_they_do(
+    mail: EmailService, delivery: MemoryDelivery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = MailSettings(sender="orders@example.com", admins="ann@example.com")
+    admins = AdminNotifier(settings, mail, MemoryRecords(), None)
+
+    @asynccontextmanager
+    async def opened(_settings: Settings) -> AsyncGenerator[AdminNotifier]:
+        yield admins
+
+    monkeypatch.setattr(startup, "open_admins", opened)
+    with monkeypatch.context() as production:
+        production.setenv(f"{ENV_PREFIX}ENVIRONMENT", "production")
+        for _ in range(2):
+            ended = CliRunner().invoke(app, ["worker", "--until-empty"])
+            assert (ended.exit_code, "ALLOWED_HOSTS" in ended.output) == (1, True), ended.output
+    (told,) = delivery.sent
+    assert told.email.subject == "[Service] Workers can't start"
+    assert "ALLOWED_HOSTS" in told.text
+    ended = CliRunner().invoke(app, ["worker", "--until-empty"])
+    assert ended.exit_code == 0, ended.output
+    assert delivery.sent[1].email.subject == "[Service] Workers start again"

@@ -227,6 +227,32 @@ async def test_attempt_has_a_time_limit(records: MemoryRecords) -> None:
     assert error.value.in_doubt
 
 
+async def test_answer_to_what_was_handed_over_has_the_whole_time(
+    records: MemoryRecords, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long a message waited for its turn: an answer that came too late would send it twice."""
+    limits: list[asyncio.Timeout] = []
+
+    def limited(seconds: float) -> asyncio.Timeout:
+        limits.append(asyncio.timeout_at(asyncio.get_running_loop().time() + seconds))
+        return limits[-1]
+
+    class Waits(MemoryDelivery):
+        async def deliver(self, _envelope: Any, before_hand_over: Any, /) -> Receipt:
+            first = limits[-1].when()
+            await before_hand_over()
+            last = limits[-1].when()
+            assert first is not None
+            assert last is not None
+            assert last > first
+            return Receipt("taken")
+
+    monkeypatch.setattr(asyncio, "timeout", limited)
+    settings = MailSettings(sender="orders@example.com", timeout_s=30)
+    await EmailService(settings, Waits(), records).send(hello())
+    assert len(limits) == 1
+
+
 async def test_message_that_is_too_large_is_refused(
     delivery: MemoryDelivery, records: MemoryRecords
 ) -> None:

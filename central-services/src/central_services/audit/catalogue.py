@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from .actions import ACTIONS, Action, NoData, OcsfClass
 from .events import DataClass, Retention, Sensitivity
 from .holds import PLACED, RELEASED
+from .retention import RECORDS_DROPPED
 
 _SECURITY = DataClass.SECURITY
 
@@ -139,7 +140,7 @@ ERASED = ACTIONS.register(
 )
 DROPPED = ACTIONS.register(
     Action(
-        "audit.records_dropped",
+        RECORDS_DROPPED,
         "Records were dropped at the end of their retention",
         DropData,
         data_class=_SECURITY,

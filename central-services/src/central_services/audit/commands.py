@@ -21,7 +21,7 @@ from .evidence import as_markdown, collect
 from .log import AuditLog
 from .ocsf import cloud_event
 from .proofs import check_proof, prove, publish
-from .retention import drop_expired, erase_subject, holds
+from .retention import count_expired, drop_expired, erase_subject, holds
 from .sessions import Session, open_log, open_trail
 from .trail import Row, Search
 
@@ -256,9 +256,13 @@ def erase_subject_command(subject: str, *, operator: Operator = "", reason: str 
 @audit_app.command("drop-expired")
 def drop_expired_command(*, operator: Operator = "") -> None:
     """Drop the records whose retention has ended; run it from a schedule."""
+    now = utc_now()
     with _errors(), open_log() as log:
-        dropped, held = drop_expired(log.sealer.connection, utc_now())
+        dropped, held = count_expired(log.sealer.connection, now)
+    # First: should this process die in between, less is gone than was recorded, never more.
     _record(DROPPED.name, "trail:records", operator, {"dropped": dropped, "held": held})
+    with _errors(), open_log() as log:
+        dropped, held = drop_expired(log.sealer.connection, now)
     typer.echo(f"Dropped {dropped} records; {held} stay under legal hold.")
 
 

@@ -14,6 +14,8 @@ from .holds import PLACED, RELEASED, HoldLedger
 from .keys import SubjectKeys
 from .trail import Search, Trail
 
+RECORDS_DROPPED = "audit.records_dropped"
+
 STEP = 500
 """Records per transaction."""
 
@@ -28,8 +30,19 @@ def holds(trail: Trail) -> HoldLedger:
     return ledger
 
 
+def count_expired(connection: sqlite3.Connection, now: datetime) -> tuple[int, int]:
+    """Return how many records `drop_expired` would drop, and how many stay because of a hold."""
+    ledger = holds(Trail(connection))
+    query = "SELECT seq FROM records WHERE expires <= ?"
+    expired = [seq for (seq,) in connection.execute(query, (timestamp(now),))]
+    held = sum(bool(ledger.protects(_mentioned(connection, seq))) for seq in expired)
+    return len(expired) - held, held
+
+
 def drop_expired(connection: sqlite3.Connection, now: datetime) -> tuple[int, int]:
     """Drop the records whose retention has ended; entries, hashes and proofs stay.
+
+    Record first how many those are: `audit verify` counts what is gone.
 
     Returns:
         How many were dropped, and how many stay because of a legal hold.
@@ -42,8 +55,7 @@ def drop_expired(connection: sqlite3.Connection, now: datetime) -> tuple[int, in
         after = rows[-1][0]
         connection.execute("BEGIN IMMEDIATE")
         for (seq,) in rows:
-            mentions = connection.execute("SELECT key FROM mentions WHERE seq = ?", (seq,))
-            if ledger.protects({key for (key,) in mentions}):
+            if ledger.protects(_mentioned(connection, seq)):
                 held += 1
                 continue
             connection.execute("DELETE FROM records WHERE seq = ?", (seq,))
@@ -53,6 +65,10 @@ def drop_expired(connection: sqlite3.Connection, now: datetime) -> tuple[int, in
     # What was in the write-ahead log goes too.
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return dropped, held
+
+
+def _mentioned(connection: sqlite3.Connection, seq: int) -> set[str]:
+    return {k for (k,) in connection.execute("SELECT key FROM mentions WHERE seq = ?", (seq,))}
 
 
 def erase_subject(trail: Trail, keys: SubjectKeys, subject: str) -> str | None:

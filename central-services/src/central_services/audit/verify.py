@@ -25,6 +25,7 @@ from .events import timestamp, utc_now
 from .keys import MasterKey
 from .merkle import Frontier, is_consistent, leaf_hash
 from .records import commitment, entry_for, keys_of
+from .retention import RECORDS_DROPPED
 from .schema import altered_schema
 from .sealer import columns
 from .trail import Trail
@@ -257,12 +258,28 @@ class Verification:
                 yield Finding(f"{table} {seq}", "belongs to no entry")
 
     def _check_retention(self) -> Iterator[Finding]:
-        today = timestamp(self._now)
+        today, due = timestamp(self._now), 0
         for seq, entry in self._gone:
             expires = entry.get("expires")
-            if expires is None or expires > today:
+            if expires is not None and expires <= today:
+                due += 1
+            else:
                 until = f"before its time, {expires}" if expires else "and is to be kept for ever"
                 yield Finding(f"entry {seq}", f"the record of {entry['id']} is gone {until}")
+        told = sum(self._dropped_as_told())
+        if due > told:
+            text = f"{due} are gone, the trail tells of {told} that were dropped"
+            yield Finding("records", text)
+
+    def _dropped_as_told(self) -> Iterator[int]:
+        """Yield how many records each event about dropping them names, sealed or not."""
+        for (record,) in self._connection.execute(_DROPS):
+            try:
+                fields = orjson.loads(record)
+                if fields["action"] == RECORDS_DROPPED:
+                    yield int(fields["data"]["dropped"])
+            except (ValueError, KeyError, TypeError):
+                continue  # what is wrong with it was found before
 
     def _check_inbox(self) -> Iterator[Finding]:
         overdue = timestamp(self._now - SEALED_WITHIN)
@@ -284,6 +301,7 @@ _LOG = (
 _MENTIONS = "SELECT key FROM mentions INDEXED BY mentions_by_seq WHERE seq = ?"
 _NODES = "SELECT level, position, hash FROM nodes"
 _INBOX = "SELECT n, id, record, code FROM inbox ORDER BY n"
+_DROPS = f"SELECT record FROM records WHERE action = '{RECORDS_DROPPED}' UNION ALL SELECT record FROM inbox"  # noqa: S608  # a constant
 _OWNER = {"records": "entries", "mentions": "records"}
 
 

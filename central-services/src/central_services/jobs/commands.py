@@ -92,12 +92,13 @@ def worker_command(load: Load) -> Callable[..., None]:
     ) -> None:
         """Run background jobs until it is stopped; running ones may finish."""
         settings = load()
-        try:
-            settings.require_secure()
-        except ValueError as error:
-            _fail(str(error))
         from .running import worker_process  # noqa: PLC0415  # no other command needs it
+        from .startup import configuration_problem, tell_admins  # noqa: PLC0415  # as above
 
+        problem = configuration_problem(settings)
+        if problem:
+            asyncio.run(tell_admins(settings, problem))
+            _fail(problem)
         try:
             worker_process(
                 settings, queues=queue or (), concurrency=concurrency, until_empty=until_empty

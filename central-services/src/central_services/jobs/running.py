@@ -21,6 +21,7 @@ from .consumer import Consumer
 from .definition import TASKS
 from .execution import Middleware
 from .resources import open_resources
+from .startup import tell_admins
 from .worker_health import health_server
 
 if TYPE_CHECKING:
@@ -43,8 +44,6 @@ async def consuming(
     concurrency: int | None = None,
 ) -> AsyncGenerator[Consumer]:
     """Yield a consumer with everything that tasks need; the caller lets it run."""
-    for task in TASKS:
-        task.types.check()  # a wrong annotation is found now, not with the first job
     async with AsyncExitStack() as stack:
         resources = await stack.enter_async_context(open_resources(settings))
         store = cast("JobStore", await client.backend())
@@ -144,6 +143,7 @@ async def run_worker(
             await stack.enter_async_context(_background(_stop_when_empty(client, consumer)))
         _stop_on_signals(consumer)
         log.info("worker_started", queues=consumer.queues, concurrency=consumer.concurrency)
+        await tell_admins(settings, problem="")
         await consumer.run()
         log.info("worker_stopped", succeeded=consumer.metrics.total("succeeded"))
 

@@ -120,12 +120,15 @@ class SentLedger:
         return await self._put(place, known, mine)
 
     async def hand_over(self, key: str, mine: Entry) -> Entry:
-        """Write down that the message is about to leave.
+        """Write down that the message is about to leave; the claim lasts from now on again.
 
         Raises:
             TransientMailError: The claim has ended and somebody else has it, so it must not leave.
         """
-        return await self._put(self._place(key), mine, replace(mine, state="handed_over"))
+        until = self._clock() + self._lease_s
+        return await self._put(
+            self._place(key), mine, replace(mine, state="handed_over", until=until)
+        )
 
     async def release(self, key: str, mine: Entry) -> Entry:
         """Write down what is known, and let the next attempt claim the key at once."""

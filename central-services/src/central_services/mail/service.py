@@ -200,9 +200,11 @@ class EmailService:
                 attempt.entry = await self._ledger.hand_over(attempt.key, attempt.entry)
                 attempt.handed_over = True
             handed_over = True
+            # However long it waited for its turn: an answer that comes must not come too late.
+            limit.reschedule(asyncio.get_running_loop().time() + self._settings.timeout_s)
 
         try:
-            async with asyncio.timeout(self._settings.timeout_s):
+            async with asyncio.timeout(self._settings.timeout_s) as limit:
                 return await delivery.deliver(envelope, before_hand_over)
         except TimeoutError as error:
             reason = f"it took longer than {self._settings.timeout_s:g} s"

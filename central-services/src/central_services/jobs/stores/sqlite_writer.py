@@ -193,7 +193,9 @@ class Writer:
                 for claim in claims:
                     self._transact((), [claim])
                 return
-            answers = [(one.done, _as_unavailable(error)) for one in (*operations, *claims)]
+            told: object = _as_unavailable(error)
+            answers = [(one.done, told) for one in operations]
+            answers += [(one.done, told) for one in claims]
             self._claims = [claim for claim in self._claims if claim not in claims]
         _settle_all(answers, self._given_up)
         if any(one.wakes_others for one in operations):
