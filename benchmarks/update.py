@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import shutil
 import statistics
@@ -45,7 +46,7 @@ def measure(project: Path, *, quick: bool) -> list[Row]:
         real = copy_template(folder / "real")
         ours = _project(real, folder / "ours")
         files = [path for path in ours.rglob("*") if path.is_file() and ".git" not in path.parts]
-        trivial = _trivial(folder / "trivial", ours, files)
+        trivial = _trivial(folder / "trivial", ours, real)
         plain = _project(trivial, folder / "plain")
         for template in (real, trivial):
             _release(template)
@@ -90,14 +91,14 @@ def _project(template: Path, place: Path) -> Path:
     return place
 
 
-def _trivial(root: Path, project: Path, files: list[Path]) -> Path:
-    """Write a template of the same files with plain text of the same length in them."""
-    for path in files:
-        name = path.relative_to(project)
-        target = root / "body" / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        lines = path.read_bytes().count(b"\n")
-        target.write_text("".join(f"line {number} of a file\n" for number in range(lines)), "utf-8")
+def _trivial(root: Path, project: Path, template: Path) -> Path:
+    """Write a template whose body is the rendered project itself, with nothing to render in it."""
+    for path in sorted(project.rglob("*")):
+        if path.is_file() and ".git" not in path.parts:
+            _copy(path, root / "body" / path.relative_to(project), frozen=True)
+    for name in run_git(template, "ls-files", "-z").split("\0")[:-1]:
+        if name != "copier.yml" and not name.startswith(f"{BODY}/"):
+            _copy(template / name, root / name, frozen=False)
     answers = "{{ _copier_answers | to_nice_yaml }}"
     (root / "body/.copier-answers.yml").write_text(f"{answers}\n", "utf-8")
     questions = "name: {type: str, default: x}\nmore: {type: bool, default: true}\n"
@@ -109,6 +110,15 @@ def _trivial(root: Path, project: Path, files: list[Path]) -> Path:
     run_git(root, "tag", "v0.0.1")
     run_git(root, "repack", "-adq")
     return root
+
+
+def _copy(source: Path, target: Path, *, frozen: bool) -> None:
+    """Copy a file; a frozen one holds no Jinja, in as many bytes."""
+    content = source.read_bytes()
+    if frozen:
+        content = re.sub(rb"\{([{%#])", rb"(\1", content)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(content)
 
 
 def _release(template: Path) -> None:

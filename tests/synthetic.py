@@ -90,6 +90,9 @@ def _first(root: Path) -> None:
         (body / name).parent.mkdir(parents=True, exist_ok=True)
         (body / name).write_text(text, "utf-8")
     _append(root, f"{PACKAGE}/main.py", "\n# Only new projects see this.\n")
+    ignored = body / ".gitignore"
+    text = ignored.read_text("utf-8").replace("# This project's", "*.later\n\n# This project's")
+    ignored.write_text(text, "utf-8")
 
 
 def _second(root: Path) -> None:

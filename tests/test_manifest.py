@@ -194,17 +194,19 @@ def test_both_engines_agree_on_what_a_feature_asks_for(
     answers = {"include_docs": docs, "ci_provider": provider}
     wanted = {"include_docs": docs, "ci_provider=gitlab": provider == "gitlab"}
     on = all(wanted[term] for term in feature.split("+"))
-    entry = jinja2.Template(generator._exclude_unchosen(feature, "hull"))
-    assert entry.render(cookiecutter=answers) == ("" if on else "/hull")
+    left_out = jinja2.Environment().compile_expression(generator._unchosen(feature))
+    assert left_out(cookiecutter=answers) is not on
     assert post_gen["is_chosen"](feature, answers) is on
 
 
 def test_path_of_two_features_is_kept_while_one_of_them_was_never_asked_for(
     generator: ModuleType,
 ) -> None:
-    entry = jinja2.Template(generator._exclude_unchosen("include_docs+include_new", "hull"))
-    assert entry.render(cookiecutter={"include_docs": True}) == ""
-    assert entry.render(cookiecutter={"include_docs": False, "include_new": True}) == "/hull"
+    left_out = jinja2.Environment().compile_expression(
+        generator._unchosen("include_docs+include_new")
+    )
+    assert left_out(cookiecutter={"include_docs": True}) is False
+    assert left_out(cookiecutter={"include_docs": False, "include_new": True}) is True
 
 
 def test_owned_path_of_two_features_comes_with_the_second_of_them(
@@ -213,7 +215,7 @@ def test_owned_path_of_two_features_comes_with_the_second_of_them(
     more = json.loads(json.dumps(manifest))
     more["_features"]["include_docs+include_docker"] = ["hull.md"]
     more["_ownership"]["owned"].append("hull.md")
-    text = generator._exclude_owned("hull.md", more)
+    text = generator._deletable("hull.md", more)
     for name in ("include_docs", "include_docker"):
         assert f"_external_data.last.{name} | default(false)" in text
 

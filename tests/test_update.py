@@ -29,6 +29,7 @@ NEXT = "v0.0.2"
 MANAGED = "src/{slug}/core/errors.py"
 MERGED = ".gitignore"
 OWNED = "src/{slug}/main.py"
+THEIRS = "# This project's: add lines below this one; releases add theirs above it.\n"
 
 
 @pytest.fixture(scope="module")
@@ -39,11 +40,14 @@ def releases(tmp_path_factory: pytest.TempPathFactory) -> Path:
     slug = "{{cookiecutter.project_slug}}"
     for pattern, addition in (
         (MANAGED, "\n# The second release.\n"),
-        (MERGED, "\n# The second release\n*.second\n"),
         (OWNED, "\n# Only projects that are new see this.\n"),
     ):
         with (body / pattern.format(slug=slug)).open("a", encoding="utf-8") as file:
             file.write(addition)
+    merged = body / MERGED
+    text = merged.read_text("utf-8")
+    assert text.endswith(f"\n{THEIRS}"), "what the template adds below would conflict with projects"
+    merged.write_text(text.replace(THEIRS, f"# The second release\n*.second\n\n{THEIRS}"), "utf-8")
     (body / "src" / slug / "core/second.py").write_text('"""New in the second release."""\n')
     commit_all(template, "the second release", NEXT)
     return template
@@ -86,6 +90,13 @@ def without_answers(tree: dict[str, tuple[bool, bytes]]) -> dict[str, tuple[bool
     return {name: file for name, file in tree.items() if name != ".copier-answers.yml"}
 
 
+@pytest.mark.parametrize(
+    "name", [MERGED, ".gitattributes", ".pre-commit-config.yaml", "pyproject.toml"]
+)
+def test_template_keeps_the_end_of_what_both_add_to_for_the_project(name: str) -> None:
+    assert (BODY / name).read_text("utf-8").splitlines()[-1].strip() == THEIRS.strip()
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_untouched_project_becomes_the_next_release(
     render: Renderer, releases: Path, made: Callable[..., Path], engine: str
@@ -113,13 +124,16 @@ def test_owned_edits_survive_and_deleted_owned_files_stay_away(
         shutil.rmtree(project / gone)
     (project / "CHANGELOG.md").unlink()
     (project / "src/acme_orders/mine.py").write_text("X = 1\n")
-    with (project / "pyproject.toml").open("a") as config:
-        config.write('\n[tool.mine]\nx = "y"\n')
+    for name, lines in (("pyproject.toml", '\n[tool.mine]\nx = "y"\n'), (MERGED, "*.mine\n")):
+        with (project / name).open("a") as file:
+            file.write(lines)
     commit_all(project, "my own work")
     before = snapshot(project)
     update(project)
     after = snapshot(project)
     assert main.read_bytes() == edited
+    ignored = (project / MERGED).read_text("utf-8")  # both sides added to the end, without a conflict
+    assert ignored.endswith(f"# The second release\n*.second\n\n{THEIRS}*.mine\n")
     changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
     assert changed == {
         MANAGED.format(slug="acme_orders"),

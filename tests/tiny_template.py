@@ -114,7 +114,8 @@ def first(*, with_scripts: bool = True) -> Release:
         "pyproject.toml": f'{MERGED}[project]\nname = "{{{{ cookiecutter.__dist_name }}}}"\n'
         'dependencies = [\n  "alpha>=1",\n  "beta>=1",\n  "gamma>=1",\n]\n\n[tool.one]\nx = 1\n\n'
         "[tool.two]\ny = 2\n\n[tool.three]\nz = 3\n",
-        ".gitignore": f"{MERGED}__pycache__/\n.env\n/.kept/\nbuild/\ndist/\n\n# Tools\n.cache/\n",
+        ".gitignore": f"{MERGED}__pycache__/\n.env\n/.kept/\nbuild/\ndist/\n\n# Tools\n.cache/\n\n"
+        "# This project's\n",
         "settings.toml": MERGED + _lines("setting"),
         "site.yml": f"{MERGED}nav:\n  - index.md\n  - guide.md\ntheme: plain\nfont: none\n",
         "docs/index.md": "# Home\n",
@@ -164,7 +165,7 @@ def second(release: Release) -> None:
     _replace(files, f"{PACKAGE}/main.py", "APP = service", "APP = service  # second")
     _replace(files, "pyproject.toml", '  "beta>=1",\n', '  "beta>=2",\n')
     _replace(files, "settings.toml", "SETTING_2 = 2", "SETTING_2 = 22")
-    _replace(files, ".gitignore", "# Tools\n", "# Tools\n.second/\n")
+    _replace(files, ".gitignore", ".cache/\n", ".cache/\n.second/\n")
     files["docs/logo.png"] = PNG + b"second"
 
 

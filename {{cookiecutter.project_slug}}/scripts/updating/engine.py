@@ -14,17 +14,17 @@ from pathlib import Path
 from .answers import Answer, as_data
 from .errors import UpdateError
 
-VERSIONS = "copier>=9.15,<10"
+VERSIONS = "copier>=9.18,<10"
 
-# Copier renders the old and the new release into temporary repositories, and commits them. A copy of
-# each tells what the project changed, without another render.
+# Copier renders the old and the new release into temporary repositories, and commits them. The files
+# of each tell what the project changed, without another render.
 CAPTURE = """#!/bin/sh
 case "$PWD" in
 *.old_copy.*) name=old ;;
 *.new_copy.*) name=new ;;
 *) exit 0 ;;
 esac
-[ -d "$SLIPWAY_RENDERS/$name" ] || cp -R . "$SLIPWAY_RENDERS/$name"
+[ -d "$SLIPWAY_RENDERS/$name" ] || git checkout-index --all --prefix="$SLIPWAY_RENDERS/$name/"
 """
 
 _GONE = "the template has no such release any more: correct _commit in the answers"

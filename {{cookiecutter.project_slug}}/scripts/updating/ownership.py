@@ -6,6 +6,7 @@ from __future__ import annotations
 import tomllib
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path, PurePosixPath
 
 TABLE = "scripts/updating/ownership.toml"
@@ -53,9 +54,14 @@ class Ownership:
         return None
 
 
+@cache
+def _parts(path: str) -> tuple[str, ...]:
+    return PurePosixPath(path).parts
+
+
 def matches(path: str, pattern: str) -> bool:
     """Tell whether a pattern names a path or a folder above it; `*` is one level."""
-    parts, wanted = PurePosixPath(path).parts, PurePosixPath(pattern).parts
+    parts, wanted = _parts(path), _parts(pattern)
     return len(parts) >= len(wanted) and all(map(fnmatchcase, parts, wanted))
 
 

@@ -63,7 +63,7 @@ class Outbox:
             if earlier is not None:
                 refuse_another(earlier, event)
                 return earlier
-        connection = session.info.get(_CONNECTION)
+        connection: Connection | None = session.info.get(_CONNECTION)
         if connection is None or connection.closed or not connection.in_transaction():
             connection = await session.run_sync(Session.connection)
         if connection.dialect.name == "sqlite":
