@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from .auth_service.settings import AuthSettings
 from .core.config import PlatformSettings
 
 
@@ -9,3 +10,5 @@ class Settings(PlatformSettings):
     """Settings of this service, on top of the platform's."""
 
     app_name: ClassVar[str] = "Central Services"  # fmt: skip
+
+    auth: AuthSettings = AuthSettings.model_construct()
