@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from sqlalchemy import text
 
 from .conftest import Harness, Start
 
@@ -37,7 +38,7 @@ async def test_after_the_grace_a_spent_token_burns_its_family(auth: Harness) -> 
     assert (await auth.refresh(first["refresh_token"])).json()["error"] == "invalid_grant"
     for token in (tokens["access_token"], first["access_token"], first["refresh_token"]):
         assert await auth.introspect(token) == {"active": False}
-    assert "token.reuse_detected" in await auth.actions()
+    assert "token.reuse_detected" in auth.audited
 
 
 async def test_grace_ends_when_the_successor_is_used(auth: Harness) -> None:
@@ -60,13 +61,9 @@ async def test_without_a_grace_the_first_reuse_burns(start: Start) -> None:
 async def test_200_concurrent_refreshes_make_one_new_generation(start: Start) -> None:
     async with start(refresh_grace_s=60) as auth:
         tokens = await auth.tokens()
-        answers = await asyncio.gather(
-            *(auth.refresh(tokens["refresh_token"]) for _ in range(200))
-        )
+        answers = await asyncio.gather(*(auth.refresh(tokens["refresh_token"]) for _ in range(200)))
         assert {answer.status_code for answer in answers} == {200}
         assert len({answer.content for answer in answers}) == 1
-        from sqlalchemy import text
-
         async with auth.app.state.database.read() as session:
             rows = await session.execute(text("SELECT generation FROM auth_refresh_tokens"))
             assert sorted(row[0] for row in rows) == [1, 2]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx2
 import pytest
 from authlib.oauth2.rfc6749.parameters import prepare_token_request
 from joserfc import jwk, jwt
@@ -59,7 +60,7 @@ async def test_code_that_comes_again_revokes_what_it_led_to(auth: Harness) -> No
     assert await auth.introspect(tokens["access_token"]) == {"active": False}
     assert (await auth.userinfo(tokens["access_token"])).status_code == 401
     assert (await auth.refresh(tokens["refresh_token"])).json()["error"] == "invalid_grant"
-    assert "token.reuse_detected" in await auth.actions()
+    assert "token.reuse_detected" in auth.audited
 
 
 async def test_client_gets_a_token_of_its_own(auth: Harness) -> None:
@@ -147,15 +148,13 @@ async def test_basic_that_is_no_text_is_refused(auth: Harness) -> None:
     ],
 )
 async def test_what_is_no_form_is_refused(auth: Harness, content: bytes, kind: str) -> None:
-    answer = await auth.http.post(
-        "/oauth2/token", content=content, headers={"Content-Type": kind}
-    )
+    answer = await auth.http.post("/oauth2/token", content=content, headers={"Content-Type": kind})
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
 
 
-async def _by_assertion(auth: Harness, text: str, **form: str) -> Any:
+async def _by_assertion(auth: Harness, text: str, **form: str) -> httpx2.Response:
     kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-    answer = await auth.http.post(
+    return await auth.http.post(
         "/oauth2/token",
         data={
             "grant_type": "client_credentials",
@@ -164,7 +163,6 @@ async def _by_assertion(auth: Harness, text: str, **form: str) -> Any:
             **form,
         },
     )
-    return answer
 
 
 async def test_client_may_sign_an_assertion_for_a_resource(auth: Harness) -> None:

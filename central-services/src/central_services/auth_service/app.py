@@ -70,7 +70,7 @@ def make_parts(app: FastAPI) -> Parts:
         database=database,
         sealer=sealer,
         ring=ring,
-        mint=TokenMint(settings, ring),
+        mint=TokenMint(settings, ring, utc_now),
         passwords=passwords,
         logins=Logins(database, settings, passwords, utc_now),
         pages=Pages(settings, sealer),

@@ -273,12 +273,24 @@ def check_client(asked: schemas.ClientCreate) -> None:
 
 
 def _check_keys(jwks: dict[str, Any]) -> None:
+    listed = jwks.get("keys")
+    if not isinstance(listed, list) or not all(map(_is_strong, listed)):
+        raise InvalidClientMetadataError("jwks holds EC, OKP and RSA keys from 2048 bits on.")
     try:
         keys = list(import_keys(jwks))
     except (JoseError, ValueError, KeyError, TypeError, AttributeError):
         raise InvalidClientMetadataError("jwks is no key set (RFC 7517).") from None
-    if not keys or any(key.key_type == "oct" or key.is_private for key in keys):
+    if not keys or any(key.is_private for key in keys):
         raise InvalidClientMetadataError("jwks holds public keys only.")
+
+
+def _is_strong(key: object) -> bool:
+    """Whether a JWK is of a kind that proves something, judged before it is parsed."""
+    if not isinstance(key, dict):
+        return False
+    # 2048 bits are 342 characters of base64url.
+    is_long = len(str(key.get("n", ""))) >= 342
+    return key.get("kty") in {"EC", "OKP"} or (key.get("kty") == "RSA" and is_long)
 
 
 def _check_redirect_uri(uri: str) -> None:

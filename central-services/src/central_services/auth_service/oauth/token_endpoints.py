@@ -77,6 +77,8 @@ def _access(call: Call, token: str) -> Presented | None:
     family = call.store.family(claims.family)
     if family is None or not call.store.is_alive(family):
         return None
+    if (str(family.user_id), family.client_id) != (claims.subject, claims.client_id):
+        return None
     return Presented(claims.client_id, claims=claims, family=family)
 
 
