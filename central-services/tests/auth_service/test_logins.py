@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from sqlalchemy import text
 
+from central_services.auth_service.endpoints.pages import browser_of
 from central_services.auth_service.errors import PasswordPolicyError
 from central_services.auth_service.logins import wait_after
 from central_services.auth_service.passwords import Passwords
@@ -155,6 +156,21 @@ async def test_user_sees_and_ends_sessions(auth: Harness) -> None:
     assert (await auth.http.get("/sessions")).status_code == 200
     assert "session.revoked" in auth.audited
     assert (await auth.submit(page, "/sessions", session="x")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("agent", "words"),
+    [
+        ("Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101 Firefox/150.0", "Firefox on Linux"),
+        (
+            "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15) Chrome/150.0 Safari/537.36 Edg/150.0",
+            "Edge on macOS",
+        ),
+        ("curl/8", "Unknown browser"),
+    ],
+)
+async def test_browser_is_told_in_words(agent: str, words: str) -> None:
+    assert browser_of(agent) == words
 
 
 async def test_disabled_user_is_out_at_once(auth: Harness) -> None:

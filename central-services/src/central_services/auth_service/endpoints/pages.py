@@ -32,6 +32,24 @@ router = APIRouter(include_in_schema=False)
 
 _CSS = (Path(__file__).parent.parent / "static" / "auth.css").read_bytes()
 _LOGOUT = "logout"
+# In this order: each of them also claims to be the ones that follow.
+_BROWSERS = (
+    ("Edg", "Edge"),
+    ("OPR/", "Opera"),
+    ("Firefox/", "Firefox"),
+    ("FxiOS/", "Firefox"),
+    ("Chrome/", "Chrome"),
+    ("CriOS/", "Chrome"),
+    ("Safari/", "Safari"),
+)
+_SYSTEMS = (
+    ("Android", "Android"),
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Windows", "Windows"),
+    ("Mac OS X", "macOS"),
+    ("Linux", "Linux"),
+)
 
 
 @router.get("/static/auth.css")
@@ -193,6 +211,13 @@ async def consent(request: Request, parts: AuthParts, audit: Audit, login: Maybe
         return page_problem(request, parts, error)
 
 
+def browser_of(agent: str) -> str:
+    """Return a browser and a system in words, as far as a User-Agent tells them."""
+    names = [name for token, name in _BROWSERS if token in agent][:1]
+    systems = [name for token, name in _SYSTEMS if token in agent][:1]
+    return " on ".join([*(names or ["Unknown browser"]), *systems])
+
+
 @router.get("/sessions")
 async def show_sessions(request: Request, parts: AuthParts, login: MaybeLogin) -> Response:
     """Show where the user is logged in."""
@@ -202,7 +227,7 @@ async def show_sessions(request: Request, parts: AuthParts, login: MaybeLogin) -
     sessions = [
         {
             "id": row.id,
-            "agent": row.user_agent,
+            "agent": browser_of(row.user_agent),
             "since": row.authenticated_at,
             "is_this": row.id == login.session_id,
         }
