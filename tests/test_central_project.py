@@ -3,12 +3,14 @@
 import importlib.util
 import re
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 from combinations import ROOT
+from ownership import says
 from processes import RunIn, rendered_python
 from rendering import git, tracked_files
 
@@ -130,11 +132,40 @@ def test_it_carries_no_sample_domain() -> None:
     assert not [name for name in names if "/orders/" in name or name.endswith("0001_orders.py")]
 
 
+def own_files() -> list[str]:
+    """Return the Python files that are the project's, not the template's."""
+    python = [name for name in tracked_files(PROJECT) if name.endswith(".py")]
+    return [name for name in python if says((PROJECT / name).read_text("utf-8")) != "managed"]
+
+
+@pytest.mark.slow
+def test_its_own_tests_pass_and_cover_its_own_code(run_in: RunIn) -> None:
+    """Run the tests of what it adds, and those of the template's that look at what it adds.
+
+    The others are run where the rendered suites are.
+    """
+    own = [name for name in own_files() if name.startswith("tests/") and "/test_" in name]
+    shared = ["tests/test_cli.py", "tests/core/test_migrations.py", "tests/core/test_config.py"]
+    assert len(own) > 5
+    packages = {name.split("/")[2] for name in own_files() if name.count("/") > 2}
+    packages = {name for name in packages if (PROJECT / "src/central_services" / name).is_dir()}
+    include = ",".join(f"*/central_services/{name}/*" for name in sorted(packages - {"jobs"}))
+    cover = ["--cov", "--cov-report=", "--cov-fail-under=0", "-p", "no:cacheprovider"]
+    done = run_in(PROJECT, "python", "-m", "pytest", "-q", *cover, *own, *shared, timeout=300)
+    assert not re.search(r"\d+ (skipped|xfailed|deselected)", done.stdout), done.stdout
+    report = ["coverage", "report", "--include", include, "--fail-under=85"]
+    run_in(PROJECT, "python", "-m", *report)
+
+
 @pytest.mark.slow
 def test_its_code_is_clean_and_typed(run_in: RunIn) -> None:
     run_in(PROJECT, "ruff", "check")
     run_in(PROJECT, "ruff", "format", "--check")
     run_in(PROJECT, "ty", "check", "--python", rendered_python())
+    # What the template brings is checked on renders, in test_renders.py.
+    options = ["--strict", "--follow-imports=silent", "--python-executable", rendered_python()]
+    own = [name for name in own_files() if name.startswith("src/")]
+    run_in(PROJECT, sys.executable, "-m", "mypy", *options, *own)
 
 
 @pytest.mark.slow

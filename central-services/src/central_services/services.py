@@ -9,5 +9,6 @@ SERVICES: tuple[Service, ...] = (
         8101,
         engines=(EngineName.POSTGRESQL,),
         exports=(("CENTRAL_AUTH__ISSUER", "{url}"),),
+        own=(("AUTH__ISSUER", "{url}"),),
     ),
 )

@@ -52,6 +52,7 @@ class Service:
         engines: What has to run before it.
         exports: Settings that a project connects to it with, without the project's prefix; `{url}` stands
             for its address, as in `("AUTH__ISSUER", "{url}")`.
+        own: Settings of its own that hold its address, in the same form, for when its port is another.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Service:
     port: int
     engines: tuple[EngineName, ...] = ()
     exports: tuple[tuple[str, str], ...] = ()
+    own: tuple[tuple[str, str], ...] = ()
 
     @property
     def package(self) -> str:

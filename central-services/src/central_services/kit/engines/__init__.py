@@ -1,0 +1,1 @@
+"""Engines: proven servers from hash-locked wheels, started without Docker."""

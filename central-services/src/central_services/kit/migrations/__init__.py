@@ -1,0 +1,1 @@
+"""What the shared tables went through."""

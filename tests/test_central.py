@@ -1,0 +1,174 @@
+"""`central` with the real engines: up, down, crashes, and nothing left behind."""
+
+import os
+import signal
+import socket
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from central_home import ENGINES, WITH, Central, alive, listens, user_of, wait_until
+
+# One installation for all: each test finds it down and leaves it down.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("central")]
+
+
+@pytest.fixture(scope="module")
+def installation() -> Iterator[Central]:
+    central = Central()
+    try:
+        central("engines", "install")
+        yield central
+    finally:
+        central.close()
+
+
+@pytest.fixture
+def central(installation: Central) -> Iterator[Central]:
+    yield installation
+    if not installation.is_down():
+        installation("down")
+
+
+def test_up_starts_real_engines_and_down_leaves_nothing(central: Central) -> None:
+    shown = central("up", "--detach", *WITH).stdout
+    units = central.units()
+    assert list(units) == list(ENGINES)
+    assert all(unit["state"] == "ready" for unit in units.values())
+    assert all(name in shown for name in ENGINES)
+    assert central.sql("SELECT 40 + 2") == "42"
+    assert central.sql("SHOW data_checksums") == "on"
+    processes = [unit["pid"] for unit in units.values()]
+    supervisor = central.status()["pid"]
+    central("down")
+    assert not any(alive(process) for process in [*processes, supervisor])
+    assert not any(listens(port) for port in central.ports().values())
+    assert central.status() == {"up": False, "pid": None, "ready": False, "units": []}
+
+
+def test_secrets_are_nobody_elses(central: Central) -> None:
+    central("up", "--detach", *WITH)
+    credentials = central.home / "credentials.json"
+    assert stat.S_IMODE(credentials.stat().st_mode) == 0o600
+    passwords = [word for word in credentials.read_text().split('"') if len(word) >= 32]
+    assert len(passwords) == len(ENGINES)
+    for unit in central.units().values():
+        assert user_of(unit["pid"]) != 0
+        command = Path(f"/proc/{unit['pid']}/cmdline").read_text()
+        assert not any(password in command for password in passwords)
+    logs = "".join(path.read_text() for path in central.home.glob("logs/*.log"))
+    assert not any(password in logs for password in passwords)
+
+
+def test_engines_listen_on_this_machine_only(central: Central) -> None:
+    central("up", "--detach", *WITH)
+    mine = {f"{port:04X}" for port in central.ports().values()}
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    rows += [line.split() for line in Path("/proc/net/tcp6").read_text().splitlines()[1:]]
+    listening = [row[1].split(":") for row in rows if row[3] == "0A"]
+    assert {host for host, port in listening if port in mine} == {"0100007F"}
+
+
+def test_up_twice_is_up_once(central: Central) -> None:
+    central("up", "--detach", "--with", "valkey")
+    before = central.status()
+    again = central("up", "--with", "valkey")
+    assert f"up already, as process {before['pid']}" in again.stderr
+    assert central.status()["units"] == before["units"]
+
+
+def test_start_after_the_first_needs_no_installer(central: Central) -> None:
+    central("up", "--detach", "--with", "valkey", UV="/bin/false", PATH="/usr/bin:/bin")
+    assert central.status()["ready"]
+
+
+def test_engine_that_dies_is_started_again(central: Central) -> None:
+    central("up", "--detach", "--with", "valkey")
+    before = central.units()["valkey"]
+    os.kill(before["pid"], signal.SIGKILL)
+    wait_until(lambda: central.units()["valkey"]["restarts"] == 1, "a restart")
+    wait_until(lambda: central.units()["valkey"]["state"] == "ready", "readiness")
+    after = central.units()["valkey"]
+    assert after["pid"] != before["pid"]
+    assert after["address"] == before["address"]
+
+
+def test_killed_supervisor_is_cleaned_up_by_the_next_start(central: Central) -> None:
+    """Kill it with SIGKILL: what it ran goes on, is found by its locks, ended, and keeps its data."""
+    central("up", "--detach", *WITH)
+    central.sql("CREATE TABLE kept AS SELECT 7 AS n")
+    before = central.status()
+    left = [unit["pid"] for unit in before["units"]]
+    os.kill(before["pid"], signal.SIGKILL)
+    wait_until(lambda: not alive(before["pid"]), "its end")
+    assert all(alive(process) for process in left)
+    assert not central.status()["up"]
+
+    central("up", "--detach", *WITH)
+    assert not any(alive(process) for process in left)
+    assert central.status()["ready"]
+    assert central.sql("SELECT n FROM kept") == "7"
+    central.sql("DROP TABLE kept")
+
+
+def test_down_finds_what_a_killed_supervisor_left(central: Central) -> None:
+    central("up", "--detach", "--with", "valkey", "--with", "nats")
+    before = central.status()
+    os.kill(before["pid"], signal.SIGKILL)
+    wait_until(lambda: not alive(before["pid"]), "its end")
+    assert "left behind: valkey, nats" in central("down").stderr
+    assert not any(alive(unit["pid"]) for unit in before["units"])
+    assert not any(listens(port) for port in central.ports().values())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signal_stops_everything_in_order(central: Central, number: signal.Signals) -> None:
+    process = central.in_front("--with", "valkey", "--with", "nats")
+    units = central.units()
+    process.send_signal(number)
+    assert process.stdout
+    said = process.stdout.read()
+    assert process.wait(60) == 0
+    assert "valkey: stopped" in said
+    assert "nats: stopped" in said
+    assert not any(alive(unit["pid"]) for unit in units.values())
+    assert not any(listens(port) for port in central.ports().values())
+
+
+def test_taken_port_is_named_and_nothing_is_left(central: Central) -> None:
+    central("up", "--detach", "--with", "valkey", "--with", "nats")
+    central("down")
+    port = central.ports()["valkey"]
+    with socket.create_server(("127.0.0.1", port)):
+        failed = central("up", "--with", "valkey", "--with", "nats", code=1)
+        assert f"error: valkey: port {port} of valkey is taken by another program" in failed.stderr
+        assert "Traceback" not in failed.stderr + failed.stdout
+        assert "FAIL port of valkey" in central("doctor", code=1).stdout
+        assert "error: it did not start" in central("up", "-d", "--with", "valkey", code=1).stderr
+    assert not listens(central.ports()["nats"])
+    assert not central.status()["up"]
+
+
+def test_engine_that_runs_elsewhere_is_used_and_not_started(central: Central) -> None:
+    central("up", "--detach", "--with", "valkey")
+    url = central.url("valkey")
+    other = Central()
+    try:
+        other("up", "--detach", "--with", "valkey", CENTRAL_SERVICES_ENGINES__VALKEY=url)
+        unit = other.units()["valkey"]
+        assert (unit["external"], unit["pid"], unit["state"]) == (True, None, "ready")
+        assert not (other.home / "tools").exists()
+        other("down")
+        assert central.status()["ready"]
+    finally:
+        other.close()
+
+
+def test_reset_deletes_data_and_passwords_and_keeps_the_tools(central: Central) -> None:
+    central("up", "--detach", "--with", "valkey")
+    password = central.url("valkey")
+    central("reset", "--yes")
+    assert sorted(path.name for path in central.home.iterdir()) == ["tools"]
+    central("up", "--detach", "--with", "valkey", UV="/bin/false")
+    assert central.url("valkey") != password
