@@ -6,6 +6,7 @@ import asyncio
 import base64
 import dataclasses
 import hashlib
+import os
 import re
 import shutil
 import sqlite3
@@ -18,6 +19,7 @@ from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import httpx2
+import psycopg
 import pytest
 from fastapi import FastAPI
 from joserfc import jwk, jwt
@@ -25,6 +27,8 @@ from joserfc import jwk, jwt
 from central_services.auth_service import schemas
 from central_services.auth_service.app import build
 from central_services.auth_service.service import IdentityService
+from central_services.core.database_settings import DatabaseSettings
+from central_services.core.migrations import Migrations
 from central_services.settings import Settings
 
 ISSUER = "http://127.0.0.1:8101"
@@ -33,6 +37,8 @@ PASSWORD = "mulberry-Lantern-47"
 EMAIL = "ada@example.com"
 VERIFIER = "v" * 64
 KEY = base64.urlsafe_b64encode(bytes(range(32))).rstrip(b"=").decode()
+SERVER = os.environ.get("TEST_DATABASE_URL", "")
+"""A PostgreSQL to run these tests on, where a role may make databases; by default SQLite."""
 
 Json = dict[str, Any]
 
@@ -67,7 +73,6 @@ class Harness:
         secret: The secret of the confidential client `backend`.
         key: The private key of the client `signer`.
         audited: The actions that were recorded, in order.
-        file: The database.
     """
 
     app: FastAPI
@@ -77,7 +82,6 @@ class Harness:
     key: jwk.Key
     issuer: str = ISSUER
     audited: list[str] = field(default_factory=list)
-    file: Path = Path()
 
     def authorize_query(self, **changes: str | None) -> dict[str, str]:
         """Return a valid authorization request; None leaves a parameter out."""
@@ -172,18 +176,18 @@ class Harness:
         return str(answer.json()["access_token"])
 
 
-def settings_of(file: Path, **auth: Any) -> Any:
+def settings_of(url: str, **auth: Any) -> Any:
     """Return settings on a database, with cheap passwords."""
     cheap = {"password_hash_memory_kib": 8, "password_hash_passes": 1, "key_check_s": 60}
     return Settings(
-        database={"url": f"sqlite:///{file}", "pool_timeout_s": 60},
+        database={"url": url, "pool_timeout_s": 60},
         auth={"encryption_key": KEY, **cheap, **auth},
     )
 
 
-async def _fill(file: Path) -> tuple[str, jwk.Key]:
+async def _fill(url: str) -> tuple[str, jwk.Key]:
     """Put an organisation, a user, a role and clients into a database, and keys."""
-    app = build(settings_of(file))
+    app = build(settings_of(url))
     key = jwk.generate_key("EC", "P-256", {"use": "sig", "alg": "ES256"}, auto_kid=True)
     async with app.router.lifespan_context(app):
         parts = app.state.auth
@@ -242,15 +246,35 @@ def filled(
 ) -> tuple[Path, str, jwk.Key]:
     """A database with keys, a user and clients, to copy; and what the clients authenticate with."""
     folder = tmp_path_factory.mktemp("auth")
-    file = Path(shutil.copy(migrated_file, folder / "auth.db"))
+    url = copy_database(migrated_file, folder, "filled")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CENTRAL_SERVICES_ENVIRONMENT", "test")
         patch.setenv("CENTRAL_SERVICES_AUDIT__PATH", str(folder / "audit"))
-        secret, key = asyncio.run(_fill(file))
-    with sqlite3.connect(file) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    connection.close()
-    return file, secret, key
+        secret, key = asyncio.run(_fill(url))
+    if not SERVER:
+        with sqlite3.connect(folder / "filled.db") as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.close()
+    return folder / "filled.db", secret, key
+
+
+def copy_database(file: Path, folder: Path, name: str) -> str:
+    """Return the URL of a copy of a database: a file, or another database of the server.
+
+    On a server the first copy is a new database, which is migrated.
+    """
+    if not SERVER:
+        for old in folder.glob(f"{name}.db*"):
+            old.unlink()
+        return f"sqlite:///{shutil.copy(file, folder / f'{name}.db')}"
+    url = urlsplit(SERVER)._replace(path=f"/auth_{name}").geturl()
+    template = "TEMPLATE auth_filled" if name != "filled" else ""
+    with psycopg.connect(SERVER, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE IF EXISTS auth_{name} WITH (FORCE)".encode())
+        connection.execute(f"CREATE DATABASE auth_{name} {template}".encode())
+    if not template:
+        asyncio.run(Migrations(DatabaseSettings.model_validate({"url": url})).upgrade())
+    return url
 
 
 Start = Callable[..., AbstractAsyncContextManager[Harness]]
@@ -267,10 +291,7 @@ def start(filled: tuple[Path, str, jwk.Key], apps: tuple[Path, dict[str, FastAPI
     """A function that starts the service on a fresh database; keywords are settings of it."""
     file, secret, key = filled
     folder, built = apps
-    own = folder / "auth.db"
-    for old in folder.glob("auth.db*"):
-        old.unlink()
-    shutil.copy(file, own)
+    own = copy_database(file, folder, "running")
 
     @asynccontextmanager
     async def started(*, name: str = "", **auth: Any) -> AsyncGenerator[Harness]:
@@ -282,7 +303,7 @@ def start(filled: tuple[Path, str, jwk.Key], apps: tuple[Path, dict[str, FastAPI
             clock = Clock()
             use_clock(app, clock)
             async with httpx2.AsyncClient(transport=transport, base_url=issuer) as http:
-                yield Harness(app, http, clock, secret, key, issuer, listen_to(app), own)
+                yield Harness(app, http, clock, secret, key, issuer, listen_to(app))
 
     return started
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from typer.testing import CliRunner, Result
 from central_services.auth_service.commands import auth_app
 from central_services.auth_service.sealing import Sealer, decode
 
-from .conftest import KEY
+from .conftest import KEY, copy_database
 
 
 @pytest.fixture
@@ -21,9 +20,9 @@ def run(
     filled: tuple[Path, str, jwk.Key], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> object:
     """A function that runs a command on a database of its own."""
-    file = shutil.copy(filled[0], tmp_path / "auth.db")
+    url = copy_database(filled[0], tmp_path, "commands")
     for name, value in {
-        "DATABASE__URL": f"sqlite:///{file}",
+        "DATABASE__URL": url,
         "AUTH__ENCRYPTION_KEY": KEY,
         "AUTH__PASSWORD_HASH_MEMORY_KIB": "8",
         "AUTH__PASSWORD_HASH_PASSES": "1",

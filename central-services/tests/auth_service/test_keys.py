@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from central_services.auth_service.errors import KeySealError
 from central_services.auth_service.keys import RotationTooEarlyError
+from central_services.auth_service.models import SigningKeyRow
 from central_services.auth_service.sealing import Sealer, decode, encode, new_encryption_key
 
 from .conftest import Harness, Start
@@ -100,13 +100,12 @@ async def test_two_processes_that_rotate_at_once_make_one_step(start: Start) -> 
 async def test_private_keys_are_sealed_on_the_disk(auth: Harness) -> None:
     key = auth.app.state.auth.ring.signing("ES256").key
     secret = key.as_dict(private=True)["d"]
-    with sqlite3.connect(auth.file) as connection:
-        kept = connection.execute("SELECT sealed, public_jwk FROM auth_signing_keys").fetchall()
-    connection.close()
+    async with auth.app.state.database.read() as session:
+        kept = (await session.execute(select(SigningKeyRow.sealed, SigningKeyRow.public_jwk))).all()
     assert len(kept) == 4
     for sealed, public in kept:
         assert decode(secret) not in sealed
-        assert '"d"' not in public
+        assert "d" not in public
 
 
 async def test_service_does_not_start_with_another_encryption_key(start: Start) -> None:
