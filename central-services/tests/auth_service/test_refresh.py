@@ -7,6 +7,8 @@ import asyncio
 import pytest
 from sqlalchemy import text
 
+from central_services.auth_service.repository import IdentityRepository
+
 from .conftest import Harness, Start
 
 pytestmark = pytest.mark.anyio
@@ -99,6 +101,25 @@ async def test_unused_token_and_old_family_expire(start: Start) -> None:
             token = answer.json()["refresh_token"]
         auth.clock.forward(80)
         assert (await auth.refresh(token)).json()["error"] == "invalid_grant"
+
+
+async def test_what_can_not_be_used_any_more_is_forgotten(auth: Harness) -> None:
+    tokens = await auth.tokens()
+    parts = auth.app.state.auth
+    tables = ("auth_token_families", "auth_codes", "auth_refresh_tokens", "auth_sessions")
+
+    async def forget_and_count() -> list[int]:
+        async with parts.database.transaction() as session:
+            repository = IdentityRepository(session)
+            await repository.forget_expired(auth.clock(), family_s=parts.settings.refresh_family_s)
+            counts = [await session.scalar(text(f"SELECT count(*) FROM {t}")) for t in tables]  # noqa: S608  # our own tables
+        return [int(count or 0) for count in counts]
+
+    auth.clock.forward(parts.settings.session_s + 1)
+    assert await forget_and_count() == [1, 1, 1, 1]
+    assert (await auth.refresh(tokens["refresh_token"])).status_code == 200
+    auth.clock.forward(parts.settings.refresh_family_s)
+    assert await forget_and_count() == [0, 0, 0, 0]
 
 
 async def test_logout_ends_tokens_but_not_those_for_offline_use(auth: Harness) -> None:

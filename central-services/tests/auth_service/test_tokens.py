@@ -246,6 +246,7 @@ async def test_introspection_is_for_clients_that_prove_who_they_are(auth: Harnes
     )
     assert answer.status_code == 401
     assert "active" not in answer.json()
+    assert auth.audited[-1] == "token.refused"
 
 
 async def test_token_that_means_others_is_not_shown(auth: Harness) -> None:

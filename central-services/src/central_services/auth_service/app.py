@@ -91,12 +91,7 @@ async def auth_lifespan(app: FastAPI) -> AsyncGenerator[None]:
     except DatabaseUnavailableError:
         _log.warning("signing_keys_not_read_at_start")
     keeping = asyncio.create_task(
-        keep_house(
-            parts.ring,
-            database=parts.database,
-            clock=parts.clock,
-            every_s=parts.settings.key_check_s,
-        )
+        keep_house(parts.ring, parts.database, parts.settings, parts.clock)
     )
     try:
         yield

@@ -11,6 +11,7 @@ from ..core.database import Database
 from ..utils.logging import get_logger
 from .keys import KeyRing
 from .repository import IdentityRepository
+from .settings import AuthSettings
 
 _FORGET_EVERY_S = 600.0
 
@@ -18,17 +19,19 @@ _log = get_logger(__name__)
 
 
 async def keep_house(
-    ring: KeyRing, *, database: Database, clock: Callable[[], datetime], every_s: float
+    ring: KeyRing, database: Database, settings: AuthSettings, clock: Callable[[], datetime]
 ) -> None:
-    """Look after the keys every so many seconds, and after old rows now and then, until cancelled."""
+    """Look after the keys every few seconds, and after old rows now and then, until cancelled."""
     forget_at = 0.0
     while True:
-        await asyncio.sleep(every_s)
+        await asyncio.sleep(settings.key_check_s)
         try:
             await ring.maintain()
             if time.monotonic() >= forget_at:
                 async with database.transaction() as session:
-                    await IdentityRepository(session).forget_expired(clock())
+                    await IdentityRepository(session).forget_expired(
+                        clock(), family_s=settings.refresh_family_s
+                    )
                 forget_at = time.monotonic() + _FORGET_EVERY_S
         except Exception:  # noqa: BLE001  # the edge of a background task: it has to outlive any one failure
             _log.exception("auth_housekeeping_failed")

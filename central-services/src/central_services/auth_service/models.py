@@ -152,7 +152,7 @@ class SessionRow(Base):
     user_agent: Mapped[str] = mapped_column(Name)
     authenticated_at: Mapped[datetime]
     seen_at: Mapped[datetime]
-    expires_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
     revoked_at: Mapped[datetime | None]
 
 
@@ -187,7 +187,7 @@ class FamilyRow(Base):
     generation: Mapped[int]
     authenticated_at: Mapped[datetime]
     created_at: Mapped[datetime]
-    expires_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
     revoked_at: Mapped[datetime | None]
     revoked_because: Mapped[str | None] = mapped_column(String(32))
 

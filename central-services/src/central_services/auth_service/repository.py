@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import delete, select, update
@@ -144,7 +144,15 @@ class IdentityRepository:
         """Return what a user let a client do."""
         return await self.session.get(ConsentRow, (user, client))
 
-    async def forget_expired(self, now: datetime) -> None:
-        """Delete what can't be used any more and proves nothing."""
-        for table in (RevokedTokenRow, SeenAssertionRow, PushedRequestRow):
+    async def forget_expired(self, now: datetime, *, family_s: int) -> None:
+        """Delete what can't be used any more; what happened is in the audit trail.
+
+        Args:
+            now: The time.
+            family_s: Seconds that the tokens of a login may outlive it; its session stays as long.
+        """
+        # With a family go its codes and refresh tokens.
+        for table in (RevokedTokenRow, SeenAssertionRow, PushedRequestRow, FamilyRow):
             await self.session.execute(delete(table).where(table.expires_at <= now))
+        old = now - timedelta(seconds=family_s)
+        await self.session.execute(delete(SessionRow).where(SessionRow.expires_at <= old))

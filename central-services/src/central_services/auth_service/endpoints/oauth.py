@@ -38,22 +38,26 @@ def answer_json(answer: OAuthAnswer) -> Response:
     return Response(body, answer.status, {**headers, **_NO_STORE}, "application/json")
 
 
-def _token_request(server: AuthorizationServer, request: OAuthRequest) -> OAuthAnswer:
-    answer = server.answer_token_request(request)
+def _noted(
+    server: AuthorizationServer, request: OAuthRequest, answer: OAuthAnswer, endpoint: str
+) -> OAuthAnswer:
+    """Return an answer; a refusal goes into the audit trail."""
     if answer.error:
         form = request.form
         client = request.client.client_id if request.client else form.get("client_id", "")
         grant_type = form.get("grant_type", "")[:100]
         server.call.note(
             TOKEN_REFUSED,
-            "endpoint:token",
+            f"endpoint:{endpoint}",
             {"client_id": client[:64], "grant_type": grant_type, "why": answer.error},
             outcome="denied",
         )
     return answer
 
 
-async def _call(request: Request, parts: Parts, audit: Audit, work: Work) -> Response:
+async def _call(
+    request: Request, parts: Parts, audit: Audit, endpoint: str, work: Work
+) -> Response:
     """Answer a form that a client posts."""
     given = request.headers.getlist("authorization")
     if len(given) > 1:
@@ -63,20 +67,34 @@ async def _call(request: Request, parts: Parts, audit: Audit, work: Work) -> Res
     except FormError as error:
         return answer_json(refuse_form(error))
     asked = make_request("POST", fields, given[0] if given else None)
-    return answer_json(await parts.in_transaction(audit, lambda server: work(server, asked)))
+
+    def noted(server: AuthorizationServer) -> OAuthAnswer:
+        return _noted(server, asked, work(server, asked), endpoint)
+
+    return answer_json(await parts.in_transaction(audit, noted))
 
 
 @router.post("/token")
 async def token(request: Request, parts: AuthParts, audit: Audit) -> Response:
     """Answer a token request."""
-    return await _call(request, parts, audit, _token_request)
+    return await _call(
+        request,
+        parts,
+        audit,
+        "token",
+        lambda server, asked: server.answer_token_request(asked),
+    )
 
 
 @router.post("/introspect")
 async def introspect(request: Request, parts: AuthParts, audit: Audit) -> Response:
     """Tell whether a token is valid (RFC 7662)."""
     return await _call(
-        request, parts, audit, lambda server, asked: server.answer_endpoint("introspection", asked)
+        request,
+        parts,
+        audit,
+        "introspection",
+        lambda server, asked: server.answer_endpoint("introspection", asked),
     )
 
 
@@ -84,7 +102,11 @@ async def introspect(request: Request, parts: AuthParts, audit: Audit) -> Respon
 async def revoke(request: Request, parts: AuthParts, audit: Audit) -> Response:
     """End a token (RFC 7009)."""
     return await _call(
-        request, parts, audit, lambda server, asked: server.answer_endpoint("revocation", asked)
+        request,
+        parts,
+        audit,
+        "revocation",
+        lambda server, asked: server.answer_endpoint("revocation", asked),
     )
 
 
@@ -93,11 +115,11 @@ async def pushed_authorization_request(
     request: Request, parts: AuthParts, audit: Audit
 ) -> Response:
     """Keep an authorization request for a client (RFC 9126)."""
-    return await _call(request, parts, audit, push)
+    return await _call(request, parts, audit, "par", push)
 
 
 @router.api_route("/userinfo", methods=["GET", "POST"])
-async def userinfo(request: Request, parts: AuthParts) -> Response:
+async def userinfo(request: Request, parts: AuthParts, audit: Audit) -> Response:
     """Return the claims about a user (OpenID Connect Core section 5.3)."""
     try:
         plain = bearer(request)
@@ -105,6 +127,8 @@ async def userinfo(request: Request, parts: AuthParts) -> Response:
         return Response(status_code=401, headers={**error.headers, **_NO_STORE})
     found = await find_token(parts, plain, audience=parts.settings.issuer)
     if found is None or found.claims is None or found.family is None:
+        data = {"client_id": "", "why": "invalid_token"}
+        await audit.record(TOKEN_REFUSED, target="endpoint:userinfo", outcome="denied", data=data)
         return _bearer_error(401, "invalid_token")
     if "openid" not in found.claims.scopes:
         return _bearer_error(403, "insufficient_scope")

@@ -205,6 +205,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("cookie_digest", name=op.f("uq_auth_sessions_cookie_digest")),
     )
     with op.batch_alter_table("auth_sessions", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_auth_sessions_expires_at"), ["expires_at"], unique=False
+        )
         batch_op.create_index(batch_op.f("ix_auth_sessions_user_id"), ["user_id"], unique=False)
 
     op.create_table(
@@ -236,6 +239,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_auth_token_families")),
     )
     with op.batch_alter_table("auth_token_families", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_auth_token_families_expires_at"), ["expires_at"], unique=False
+        )
         batch_op.create_index(
             batch_op.f("ix_auth_token_families_session_id"), ["session_id"], unique=False
         )
@@ -320,10 +326,12 @@ def downgrade() -> None:
     with op.batch_alter_table("auth_token_families", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_auth_token_families_user_id"))
         batch_op.drop_index(batch_op.f("ix_auth_token_families_session_id"))
+        batch_op.drop_index(batch_op.f("ix_auth_token_families_expires_at"))
 
     op.drop_table("auth_token_families")
     with op.batch_alter_table("auth_sessions", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_auth_sessions_user_id"))
+        batch_op.drop_index(batch_op.f("ix_auth_sessions_expires_at"))
 
     op.drop_table("auth_sessions")
     op.drop_table("auth_consents")
