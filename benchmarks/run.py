@@ -39,6 +39,7 @@ MODULES = (
     "update",
     "audit",
     "fleet",
+    "central",
 )
 LIBRARIES = ("fastapi", "starlette", "uvicorn", "pydantic", "structlog", "httpx2", "redis")
 FLAGS = (

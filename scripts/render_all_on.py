@@ -50,7 +50,8 @@ def requirements(project: Path) -> list[str]:
 
 if __name__ == "__main__":
     if sys.argv[1] == "--requirements":
-        projects = Path(sys.argv[2], "all_on").glob("*/*")
+        # The central services are tested in the same environment, with what they need beside it.
+        projects = [*Path(sys.argv[2], "all_on").glob("*/*"), ROOT / "central-services"]
         print("\n".join(sorted({one for project in projects for one in requirements(project)})))
     else:
         render(Path(sys.argv[1]))

@@ -30,7 +30,7 @@ def run(name: str, figures: Path) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("name", ["startup", "render"])
+@pytest.mark.parametrize("name", ["startup", "render", "central"])
 def test_benchmark_prints_its_rows(name: str, tmp_path: Path) -> None:
     figures = tmp_path / "figures.json"
     printed = run(name, figures)

@@ -1,14 +1,31 @@
 """`central` with the real engines: up, down, crashes, and nothing left behind."""
 
 import os
+import shutil
 import signal
 import socket
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from central_home import ENGINES, WITH, Central, alive, listens, user_of, wait_until
+from central_home import (
+    ENGINES,
+    LIMIT_S,
+    PROJECT,
+    WITH,
+    Central,
+    alive,
+    listens,
+    user_of,
+    wait_until,
+)
+from combinations import ROOT
+from processes import find_uv, show
+from rendering import tracked_files
+from test_documentation import commands
 
 # One installation for all: each test finds it down and leaves it down.
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("central")]
@@ -42,7 +59,7 @@ def test_up_starts_real_engines_and_down_leaves_nothing(central: Central) -> Non
     processes = [unit["pid"] for unit in units.values()]
     supervisor = central.status()["pid"]
     central("down")
-    assert not any(alive(process) for process in [*processes, supervisor])
+    wait_until(lambda: not any(map(alive, [*processes, supervisor])), "their end")
     assert not any(listens(port) for port in central.ports().values())
     assert central.status() == {"up": False, "pid": None, "ready": False, "units": []}
 
@@ -106,7 +123,7 @@ def test_killed_supervisor_is_cleaned_up_by_the_next_start(central: Central) -> 
     assert not central.status()["up"]
 
     central("up", "--detach", *WITH)
-    assert not any(alive(process) for process in left)
+    wait_until(lambda: not any(map(alive, left)), "their end")
     assert central.status()["ready"]
     assert central.sql("SELECT n FROM kept") == "7"
     central.sql("DROP TABLE kept")
@@ -118,7 +135,7 @@ def test_down_finds_what_a_killed_supervisor_left(central: Central) -> None:
     os.kill(before["pid"], signal.SIGKILL)
     wait_until(lambda: not alive(before["pid"]), "its end")
     assert "left behind: valkey, nats" in central("down").stderr
-    assert not any(alive(unit["pid"]) for unit in before["units"])
+    wait_until(central.is_down, "their end")
     assert not any(listens(port) for port in central.ports().values())
 
 
@@ -132,7 +149,7 @@ def test_signal_stops_everything_in_order(central: Central, number: signal.Signa
     assert process.wait(60) == 0
     assert "valkey: stopped" in said
     assert "nats: stopped" in said
-    assert not any(alive(unit["pid"]) for unit in units.values())
+    wait_until(lambda: not any(alive(u["pid"]) for u in units.values()), "their end")
     assert not any(listens(port) for port in central.ports().values())
 
 
@@ -163,6 +180,37 @@ def test_engine_that_runs_elsewhere_is_used_and_not_started(central: Central) ->
         assert central.status()["ready"]
     finally:
         other.close()
+
+
+def test_guide_works_as_written_on_a_fresh_checkout(central: Central) -> None:
+    """Install the project as its users do, with uv and its own console script, and follow the page."""
+    page = commands(ROOT / "docs/how-to/run-the-central-services.md")
+    checkout = central.folder / "checkout"
+    for name in tracked_files(PROJECT):
+        target = checkout / PROJECT.name / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(PROJECT / name, target)
+    tools = {"PATH": f"{Path(find_uv()).parent}:{os.environ['PATH']}", "UV_PYTHON": sys.executable}
+    environment = {k: v for k, v in central.environment.items() if k != "PYTHONPATH"} | tools
+    said = {}
+    for command in page:
+        if command.startswith("cd "):
+            checkout /= command.removeprefix("cd ")
+            continue
+        done = subprocess.run(
+            ["bash", "-c", command],
+            cwd=checkout,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=LIMIT_S,
+        )
+        assert done.returncode == 0, show(done)
+        said[command.removeprefix("uv run ").split(" -")[0]] = done.stdout
+    assert "ready" in said["central status"]
+    assert "ACME_ORDERS_CACHE__URL=valkey://" in said["central env"]
+    assert "Everything is down." in said["central down"]
+    wait_until(central.is_down, "the end of everything")
 
 
 def test_reset_deletes_data_and_passwords_and_keeps_the_tools(central: Central) -> None:

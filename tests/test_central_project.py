@@ -19,8 +19,10 @@ PROJECT = ROOT / "central-services"
 
 @pytest.fixture(scope="module")
 def central() -> ModuleType:
-    """Return scripts/central.py as a module."""
-    spec = importlib.util.spec_from_file_location("central_script", ROOT / "scripts/central.py")
+    """Return scripts/central_project.py as a module."""
+    spec = importlib.util.spec_from_file_location(
+        "central_script", ROOT / "scripts/central_project.py"
+    )
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)

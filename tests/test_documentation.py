@@ -24,6 +24,7 @@ WALKED = ("docs/tutorials/first-service.md", "docs/how-to/update-a-project.md")
 IN_FLEET = tuple(
     f"docs/how-to/{name}.md" for name in ("run-a-fleet", "write-a-rule", "waive-a-rule")
 )
+IN_CENTRAL = "docs/how-to/run-the-central-services.md"
 ELSEWHERE = {"scripts/test", "scripts/demo"}
 
 
@@ -167,5 +168,6 @@ def test_every_command_block_is_run_somewhere() -> None:
     shown = {command for page in PAGES for command in commands(page)}
     # fleet/tests/test_documentation.py and fleet/tests/test_guides.py run these pages.
     fleet = {command for page in IN_FLEET for command in commands(ROOT / page)}
+    central = set(commands(ROOT / IN_CENTRAL))  # tests/test_central.py does
     copies = {f"uvx copier copy {PUBLIC_URL} my-service"}  # test_parity.py runs it with its options
-    assert shown - walked - fleet - ELSEWHERE - copies == set()
+    assert shown - walked - fleet - central - ELSEWHERE - copies == set()

@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from .auth_service.settings import AuthSettings
 from .core.config import PlatformSettings
 from .kit.engines.settings import EnginesSettings
 
@@ -11,4 +12,5 @@ class Settings(PlatformSettings):
 
     app_name: ClassVar[str] = "Central Services"  # fmt: skip
 
+    auth: AuthSettings = AuthSettings.model_construct()
     engines: EnginesSettings = EnginesSettings.model_construct()

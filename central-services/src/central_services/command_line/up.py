@@ -71,18 +71,13 @@ def _in_front(
     home = home_of(settings)
     home.make()
     identity = supervisor_of(home)
-    lock = identity.take()
-    if lock is None:
+    if identity.take() is None:  # held until this process is gone: `central down` waits for that
         show(read_status(home))
         typer.echo(f"It is up already, as process {identity.holder()}.", err=True)
         return 0
-    try:
-        identity.id_path.write_text(f"{os.getpid()}\n", "utf-8")
-        _install(home, [e for e in engines if settings.engines.elsewhere(e) is None])
-        plan = Plan(settings, home, services, engines)
-        return asyncio.run(_supervise(plan))
-    finally:
-        os.close(lock)
+    identity.id_path.write_text(f"{os.getpid()}\n", "utf-8")
+    _install(home, [e for e in engines if settings.engines.elsewhere(e) is None])
+    return asyncio.run(_supervise(Plan(settings, home, services, engines)))
 
 
 def _install(home: Home, engines: Sequence[EngineName]) -> None:

@@ -1,0 +1,109 @@
+"""Seconds until the central services and their engines are ready: the first time, again, after a crash.
+
+Whole commands as a person types them, `central up --detach` and `central down`, with every engine and every
+service, in a folder of their own on free ports. The first start installs the engines from wheels that this
+machine has: their download is the network's. A start after that has no installer, so it can't use the network.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import statistics
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from rows import Row
+from services import ROOT, BenchmarkError, service_python
+
+FIRST_S, AGAIN_S = 60.0, 10.0
+ENGINES = ("postgresql", "valkey", "nats")
+
+
+class _Central:
+    """One installation in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._environment = {
+            k: v for k, v in os.environ.items() if "CENTRAL_SERVICES_" not in k
+        } | {
+            "PYTHONPATH": str(ROOT / "central-services/src"),
+            "CENTRAL_SERVICES_ENGINES__HOME": str(folder / "home"),
+            "CENTRAL_SERVICES_ENGINES__PORTS": "free",
+        }
+
+    def run(self, *arguments: str, **environment: str) -> tuple[float, str]:
+        """Run a command, and return how long it took and what it printed.
+
+        Raises:
+            BenchmarkError: When it fails.
+        """
+        begun = time.perf_counter()
+        done = subprocess.run(
+            [service_python(), "-m", "central_services.command_line", *arguments],
+            cwd=self._folder,
+            env=self._environment | environment,
+            capture_output=True,
+            text=True,
+        )
+        taken = time.perf_counter() - begun
+        if done.returncode:
+            raise BenchmarkError(f"central {' '.join(arguments)}:\n{done.stdout}{done.stderr}")
+        return taken, done.stdout
+
+    def up(self, **environment: str) -> float:
+        """Start everything."""
+        more = [word for engine in ENGINES for word in ("--with", engine)]
+        return self.run("up", "--detach", *more, **environment)[0]
+
+    def kill(self) -> None:
+        """End the supervisor as a crash does, and leave what it ran."""
+        process = int(json.loads(self.run("status", "--json")[1])["pid"])
+        os.kill(process, signal.SIGKILL)
+
+
+def measure(project: Path, *, quick: bool) -> list[Row]:
+    """Return the seconds that each kind of start takes.
+
+    Args:
+        project: Not looked at: `central-services/` is.
+        quick: One round, for a first signal.
+
+    Raises:
+        BenchmarkError: When a command fails.
+    """
+    del project
+    first, again, crashed, down = [], [], [], []
+    for _ in range(1 if quick else 3):
+        # Not in TMPDIR: the user that the engines run as, where this one is root, has to pass.
+        folder = Path(tempfile.mkdtemp(prefix="slipway-central-", dir="/tmp"))
+        folder.chmod(0o755)
+        central = _Central(folder)
+        try:
+            first.append(central.up())
+            central.run("down")
+            again.append(central.up(UV="/bin/false"))
+            central.kill()
+            crashed.append(central.up(UV="/bin/false"))
+            down.append(central.run("down")[0])
+        finally:
+            central.run("down")
+            shutil.rmtree(folder)
+    bars = {"first": f"at most {FIRST_S:.0f}", "again": f"at most {AGAIN_S:.0f}"}
+    return [
+        Row(
+            "central up, first, wheels on this machine", _middle(first), "s", FIRST_S, bars["first"]
+        ),
+        Row("central up, again, without a network", _middle(again), "s", AGAIN_S, bars["again"]),
+        Row("central up after kill -9 of itself", _middle(crashed), "s"),
+        Row("central down", _middle(down), "s"),
+    ]
+
+
+def _middle(taken: list[float]) -> float:
+    return statistics.median(taken)

@@ -1,0 +1,101 @@
+"""The auth service, put together; the only module that makes its parts."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI
+
+from ..api.health import HealthCheck
+from ..core.app import build_app
+from ..core.database import DatabaseUnavailableError
+from ..utils.logging import get_logger
+from .dependencies import Parts
+from .endpoints import ROUTERS
+from .housekeeping import keep_house
+from .keys import KeyRing
+from .logins import Logins
+from .pages import Pages
+from .passwords import Passwords
+from .sealing import Sealer
+from .tokens import TokenMint
+
+if TYPE_CHECKING:
+    from ..settings import Settings
+
+_log = get_logger(__name__)
+
+
+def build(settings: Settings) -> FastAPI:
+    """Return a new application; nothing is opened before its lifespan starts."""
+    # At DEBUG Authlib logs the tokens that it issues.
+    logging.getLogger("authlib").setLevel(logging.INFO)
+
+    async def has_keys() -> bool:
+        parts: Parts | None = getattr(app.state, "auth", None)
+        return parts is not None and parts.ring.is_ready
+
+    # Redirect URIs of developers' machines come in queries, and nothing here is ever fetched from a
+    # URL that a caller names: the filter would only refuse what RFC 8252 section 7.3 wants.
+    security = settings.security.model_copy(update={"ssrf_prevention": False})
+    app = build_app(
+        settings.model_copy(update={"security": security}),
+        routers=ROUTERS,
+        lifespans=[auth_lifespan],
+        checks=[HealthCheck("signing_keys", has_keys)],
+    )
+    app.state.settings = settings
+    return app
+
+
+def utc_now() -> datetime:
+    """Return the time, aware and in UTC."""
+    return datetime.now(UTC)
+
+
+def make_parts(app: FastAPI) -> Parts:
+    """Return what the service is made of, for an application whose database and audit are open."""
+    settings, database = app.state.settings.auth, app.state.database
+    sealer = Sealer.of(settings)
+    ring = KeyRing(database, sealer, settings, utc_now, app.state.audit)
+    passwords = Passwords(settings)
+    return Parts(
+        settings=settings,
+        database=database,
+        sealer=sealer,
+        ring=ring,
+        mint=TokenMint(settings, ring, utc_now),
+        passwords=passwords,
+        logins=Logins(database, settings, passwords, utc_now),
+        pages=Pages(settings, sealer),
+        clock=utc_now,
+    )
+
+
+@asynccontextmanager
+async def auth_lifespan(app: FastAPI) -> AsyncGenerator[None]:
+    """Make the parts, see to the signing keys, and keep them current.
+
+    Raises:
+        KeySealError: When the keys were sealed with another encryption key.
+    """
+    app.state.auth = parts = make_parts(app)
+    try:
+        await parts.ring.maintain()
+    except DatabaseUnavailableError:
+        _log.warning("signing_keys_not_read_at_start")
+    keeping = asyncio.create_task(
+        keep_house(parts.ring, parts.database, parts.settings, parts.clock)
+    )
+    try:
+        yield
+    finally:
+        keeping.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await keeping

@@ -1,0 +1,169 @@
+"""What the endpoints of the auth service ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+from fastapi import Depends, Request
+
+from ..audit import Actor, Audit, RequestAudit
+from ..audit.dependencies import request_audit
+from ..core.database import Database, DbSession
+from .errors import CredentialsError, FormError
+from .keys import KeyRing
+from .logins import Login, Logins
+from .oauth.grants import S256, ClientGrant, CodeGrant, RefreshGrant
+from .oauth.requests import MAX_FORM_BYTES, parse_form
+from .oauth.server import AuthorizationServer, Call
+from .oauth.token_endpoints import Introspection, Presented, Revocation, find_active
+from .passwords import Passwords
+from .sealing import Sealer
+from .settings import AuthSettings
+from .tokens import TokenMint
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from .pages import Pages
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the service is made of; `app` puts it together."""
+
+    settings: AuthSettings
+    database: Database
+    sealer: Sealer
+    ring: KeyRing
+    mint: TokenMint
+    passwords: Passwords
+    logins: Logins
+    pages: Pages
+    clock: Callable[[], datetime]
+
+    def server(self, session: Session) -> AuthorizationServer:
+        """Return an authorization server for one request."""
+        call = Call(session, self.settings, self.mint, self.sealer, self.clock)
+        server = AuthorizationServer(call)
+        server.register_grant(CodeGrant, [S256()])
+        server.register_grant(RefreshGrant)
+        server.register_grant(ClientGrant)
+        server.register_endpoint(Introspection)
+        server.register_endpoint(Revocation)
+        return server
+
+    async def in_transaction(
+        self, audit: RequestAudit, work: Callable[[AuthorizationServer], T]
+    ) -> T:
+        """Run a piece of Authlib's work, and record what it did, in one transaction."""
+        async with self.database.transaction() as session:
+            server, answer = await session.run_sync(lambda sync: self._work(sync, work))
+            recording = audit.within(session)
+            for note in server.call.notes:
+                actor = (
+                    Actor("user", note.user_id)
+                    if note.user_id
+                    else Actor("service", str(note.data.get("client_id", "")))
+                )
+                await recording.record(
+                    note.action,
+                    target=note.target,
+                    outcome=note.outcome,
+                    actor=actor,
+                    data=dict(note.data),
+                )
+            return answer
+
+    def _work(
+        self, session: Session, work: Callable[[AuthorizationServer], T]
+    ) -> tuple[AuthorizationServer, T]:
+        server = self.server(session)
+        return server, work(server)
+
+
+async def _get_parts(request: Request) -> Parts:
+    parts: Parts = request.app.state.auth
+    return parts
+
+
+AuthParts = Annotated[Parts, Depends(_get_parts)]
+"""The parts of the service."""
+
+
+async def read_form(request: Request) -> list[tuple[str, str]]:
+    """Return the fields of a form.
+
+    Raises:
+        FormError: When the body is none.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/x-www-form-urlencoded":
+        raise FormError("Send application/x-www-form-urlencoded.")
+    if int(request.headers.get("content-length") or 0) > MAX_FORM_BYTES:
+        raise FormError("The form is too large.")
+    return parse_form(await request.body())
+
+
+async def _get_login(request: Request, parts: AuthParts) -> Login | None:
+    return await parts.logins.find(request.cookies.get(parts.pages.session_cookie))
+
+
+MaybeLogin = Annotated[Login | None, Depends(_get_login)]
+"""Who is logged in, or None."""
+
+
+async def find_token(parts: Parts, token: str, *, audience: str) -> Presented | None:
+    """Return an access token that is valid now and means an audience."""
+    if token.count(".") != 2:
+        return None  # a refresh token opens nothing
+    async with parts.database.read() as session:
+        found = await session.run_sync(lambda sync: find_active(parts.server(sync).call, token))
+    is_meant = found and found.claims and audience in found.claims.audiences
+    return found if is_meant else None
+
+
+def bearer(request: Request) -> str:
+    """Return the token of a request (RFC 6750 section 2.1: in the header, and nowhere else).
+
+    Raises:
+        CredentialsError: When there is none, or more than one header.
+    """
+    given = request.headers.getlist("authorization")
+    scheme, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
+    if scheme.lower() != "bearer" or not token.strip():
+        challenge = {"WWW-Authenticate": "Bearer"}
+        raise CredentialsError("Send an access token.", headers=challenge)
+    return token.strip()
+
+
+async def _get_caller(request: Request, parts: AuthParts) -> Presented:
+    """Return the access token of a caller of our own API; it goes into the audit trail too."""
+    found = await find_token(parts, bearer(request), audience=parts.settings.issuer)
+    if found is None or found.claims is None:
+        challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+        raise CredentialsError("The access token is not valid.", headers=challenge)
+    kind = "user" if found.family else "service"
+    request.state.actor = Actor(kind, found.claims.subject, session=found.claims.jti)  # type: ignore[arg-type]
+    return found
+
+
+Caller = Annotated[Presented, Depends(_get_caller)]
+"""A verified access token of whoever calls."""
+
+__all__ = [
+    "Audit",
+    "AuthParts",
+    "Caller",
+    "DbSession",
+    "MaybeLogin",
+    "Parts",
+    "bearer",
+    "find_token",
+    "read_form",
+    "request_audit",
+]

@@ -1,0 +1,158 @@
+"""Users, organisations, roles, clients and sessions, as they are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from .models import (
+    ClientRow,
+    ConsentRow,
+    FamilyRow,
+    OrganisationRow,
+    PushedRequestRow,
+    RevokedTokenRow,
+    RoleRow,
+    SeenAssertionRow,
+    SessionRow,
+    UserRoleRow,
+    UserRow,
+)
+
+Row = OrganisationRow | UserRow | RoleRow | ClientRow | SessionRow | ConsentRow
+
+
+class IdentityRepository:
+    """Queries about who there is, in the transaction of a session."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self.session = session
+
+    async def add(self, row: Row) -> None:
+        """Keep something new; a name that is taken raises here."""
+        self.session.add(row)
+        await self.session.flush()
+
+    async def organisation(self, slug: str) -> OrganisationRow | None:
+        """Return an organisation by its slug."""
+        query = select(OrganisationRow).where(OrganisationRow.slug == slug)
+        return await self.session.scalar(query)
+
+    async def organisation_by_id(self, key: UUID) -> OrganisationRow | None:
+        """Return an organisation."""
+        return await self.session.get(OrganisationRow, key)
+
+    async def user_by_email(self, email: str, *, lock: bool = False) -> UserRow | None:
+        """Return the user with an address, which is in lower case."""
+        query = select(UserRow).where(UserRow.email == email)
+        query = query.with_for_update() if lock else query
+        return await self.session.scalar(query.execution_options(populate_existing=lock))
+
+    async def user(self, key: UUID, *, organisation: UUID | None = None) -> UserRow | None:
+        """Return a user; only one of an organisation, when that is given."""
+        row = await self.session.get(UserRow, key)
+        is_other = row is not None and organisation not in {None, row.organisation_id}
+        return None if is_other else row
+
+    async def users(
+        self, *, organisation: UUID | None, after: UUID | None, limit: int
+    ) -> Sequence[UserRow]:
+        """Return users by id, from after one on."""
+        query = select(UserRow).order_by(UserRow.id).limit(limit)
+        if organisation is not None:
+            query = query.where(UserRow.organisation_id == organisation)
+        if after is not None:
+            query = query.where(UserRow.id > after)
+        return (await self.session.scalars(query)).all()
+
+    async def role(self, organisation: UUID, name: str) -> RoleRow | None:
+        """Return a role of an organisation by its name."""
+        query = select(RoleRow).where(RoleRow.organisation_id == organisation, RoleRow.name == name)
+        return await self.session.scalar(query)
+
+    async def roles(self, organisation: UUID) -> Sequence[RoleRow]:
+        """Return the roles of an organisation."""
+        query = select(RoleRow).where(RoleRow.organisation_id == organisation)
+        return (await self.session.scalars(query.order_by(RoleRow.name))).all()
+
+    async def roles_of(self, user: UUID) -> Sequence[RoleRow]:
+        """Return the roles of a user."""
+        query = (
+            select(RoleRow)
+            .join(UserRoleRow, UserRoleRow.role_id == RoleRow.id)
+            .where(UserRoleRow.user_id == user)
+            .order_by(RoleRow.name)
+        )
+        return (await self.session.scalars(query)).all()
+
+    async def assign(self, user: UUID, roles: Sequence[RoleRow]) -> None:
+        """Give a user these roles and no others."""
+        await self.session.execute(delete(UserRoleRow).where(UserRoleRow.user_id == user))
+        self.session.add_all(UserRoleRow(user_id=user, role_id=role.id) for role in roles)
+        await self.session.flush()
+
+    async def client(self, key: str) -> ClientRow | None:
+        """Return a client."""
+        return await self.session.get(ClientRow, key)
+
+    async def clients(self, *, after: str | None, limit: int) -> Sequence[ClientRow]:
+        """Return clients by id, from after one on."""
+        query = select(ClientRow).order_by(ClientRow.id).limit(limit)
+        if after is not None:
+            query = query.where(ClientRow.id > after)
+        return (await self.session.scalars(query)).all()
+
+    async def login(self, cookie_digest: str) -> tuple[SessionRow, UserRow] | None:
+        """Return the session that a cookie stands for, and its user."""
+        query = (
+            select(SessionRow, UserRow)
+            .join(UserRow, UserRow.id == SessionRow.user_id)
+            .where(SessionRow.cookie_digest == cookie_digest)
+        )
+        found = (await self.session.execute(query)).first()
+        return None if found is None else (found[0], found[1])
+
+    async def logins(self, user: UUID, now: datetime) -> Sequence[SessionRow]:
+        """Return the sessions of a user that are open, the latest first."""
+        query = select(SessionRow).where(
+            SessionRow.user_id == user,
+            SessionRow.revoked_at.is_(None),
+            SessionRow.expires_at > now,
+        )
+        return (await self.session.scalars(query.order_by(SessionRow.seen_at.desc()))).all()
+
+    async def end_logins(self, user: UUID, now: datetime, *, session: UUID | None = None) -> int:
+        """End the sessions of a user, or one of them; returns how many there were."""
+        query = update(SessionRow).where(
+            SessionRow.user_id == user, SessionRow.revoked_at.is_(None)
+        )
+        if session is not None:
+            query = query.where(SessionRow.id == session)
+        ended = query.values(revoked_at=now).returning(SessionRow.id)
+        return len((await self.session.scalars(ended)).all())
+
+    async def burn_families(self, user: UUID, now: datetime, because: str) -> None:
+        """Revoke everything that a user authorized."""
+        query = update(FamilyRow).where(FamilyRow.user_id == user, FamilyRow.revoked_at.is_(None))
+        await self.session.execute(query.values(revoked_at=now, revoked_because=because))
+
+    async def consent(self, user: UUID, client: str) -> ConsentRow | None:
+        """Return what a user let a client do."""
+        return await self.session.get(ConsentRow, (user, client))
+
+    async def forget_expired(self, now: datetime, *, family_s: int) -> None:
+        """Delete what can't be used any more; what happened is in the audit trail.
+
+        Args:
+            now: The time.
+            family_s: Seconds that the tokens of a login may outlive it; its session stays as long.
+        """
+        # With a family go its codes and refresh tokens.
+        for table in (RevokedTokenRow, SeenAssertionRow, PushedRequestRow, FamilyRow):
+            await self.session.execute(delete(table).where(table.expires_at <= now))
+        old = now - timedelta(seconds=family_s)
+        await self.session.execute(delete(SessionRow).where(SessionRow.expires_at <= old))

@@ -1,0 +1,182 @@
+"""The shapes of users, organisations, roles and clients on the wire."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal, TypeAlias
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+_PLAIN = r"^[^\x00-\x1f\x7f]*$"
+
+Slug: TypeAlias = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$",
+        min_length=1,
+        max_length=63,
+        examples=["acme"],
+    ),
+]
+Email: TypeAlias = Annotated[
+    str,
+    Field(
+        pattern=r"^[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+$",
+        max_length=254,
+        examples=["ada@example.com"],
+    ),
+]
+Permission: TypeAlias = Annotated[
+    str,
+    Field(pattern=r"^[a-z0-9_.-]+(:[a-z0-9_.-]+)*$", max_length=100, examples=["orders:write"]),
+]
+Scope: TypeAlias = Annotated[
+    str, Field(pattern=r"^[\x21\x23-\x5b\x5d-\x7e]+$", max_length=100, examples=["openid"])
+]
+Uri: TypeAlias = Annotated[
+    str,
+    Field(pattern=r"^[\x21\x23-\x5b\x5d-\x7e]+$", max_length=2000),
+]
+Text: TypeAlias = Annotated[str, Field(pattern=_PLAIN, min_length=1, max_length=200)]
+AuthMethod = Literal["none", "client_secret_basic", "private_key_jwt"]
+GrantType = Literal["authorization_code", "refresh_token", "client_credentials"]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class OrganisationCreate(_Model):
+    """A new organisation."""
+
+    slug: Slug
+    name: Text
+
+
+class Organisation(_Model):
+    """A tenant."""
+
+    id: UUID
+    slug: str
+    name: str
+
+
+class UserCreate(_Model):
+    """A new user."""
+
+    organisation: Slug
+    email: Email
+    name: Text
+    password: SecretStr = Field(max_length=200)
+    email_verified: bool = False
+
+
+class User(_Model):
+    """A user, without anything secret."""
+
+    id: UUID
+    organisation: str
+    email: str
+    email_verified: bool
+    name: str
+    status: Literal["active", "disabled"]
+    roles: list[str]
+    created_at: datetime
+
+
+class UserPage(_Model):
+    """Some users by id."""
+
+    items: list[User]
+    next_cursor: str | None = Field(description="Pass it as `cursor`; null on the last page.")
+
+
+class UserStatus(_Model):
+    """Whether a user may log in."""
+
+    status: Literal["active", "disabled"]
+
+
+class RolePut(_Model):
+    """What a role permits."""
+
+    permissions: list[Permission] = Field(max_length=200)
+
+
+class Role(_Model):
+    """A named set of permissions in an organisation."""
+
+    name: str
+    permissions: list[str]
+
+
+class RoleNames(_Model):
+    """The roles of a user."""
+
+    roles: list[Slug] = Field(max_length=50)
+
+
+class ClientCreate(_Model):
+    """A new client (the metadata of RFC 7591 section 2, and what is ours)."""
+
+    id: Slug | None = Field(default=None, description="By default a random one.")
+    name: Text
+    auth_method: AuthMethod = Field(
+        default="client_secret_basic", description="`none` makes it a public client."
+    )
+    jwks: dict[str, Any] | None = Field(
+        default=None, description="Its public keys, for `private_key_jwt`."
+    )
+    redirect_uris: list[Uri] = Field(default=[], max_length=20)
+    post_logout_redirect_uris: list[Uri] = Field(default=[], max_length=20)
+    grant_types: list[GrantType] = Field(
+        default=["authorization_code", "refresh_token"], min_length=1
+    )
+    scopes: list[Scope] = Field(
+        default=["openid", "profile", "email", "offline_access"], max_length=50
+    )
+    permissions: list[Permission] = Field(
+        default=[], max_length=200, description="What its own tokens permit."
+    )
+    audiences: list[Uri] = Field(
+        default=[], max_length=20, description="Whom its tokens may be for (RFC 8707)."
+    )
+    id_token_alg: Literal["ES256", "RS256"] = "ES256"  # noqa: S105  # the name of an algorithm
+    skip_consent: bool = Field(default=False, description="For applications of the house.")
+    require_pushed_requests: bool = False
+    may_introspect: bool = Field(
+        default=False, description="For resource servers: ask about tokens meant for them."
+    )
+
+
+class Client(_Model):
+    """A client, without its secret."""
+
+    id: str
+    name: str
+    auth_method: AuthMethod
+    redirect_uris: list[str]
+    post_logout_redirect_uris: list[str]
+    grant_types: list[str]
+    scopes: list[str]
+    permissions: list[str]
+    audiences: list[str]
+    id_token_alg: str
+    skip_consent: bool
+    require_pushed_requests: bool
+    may_introspect: bool
+    disabled: bool
+
+
+class RegisteredClient(Client):
+    """A client, with the secret that is shown this once."""
+
+    secret: str | None = None
+
+
+class ClientPage(_Model):
+    """Some clients by id."""
+
+    items: list[Client]
+    next_cursor: str | None = Field(description="Pass it as `cursor`; null on the last page.")

@@ -1,0 +1,31 @@
+"""The auth service of `central-services/` on a real PostgreSQL; all of its tests run on SQLite."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from processes import RunIn
+from rendering import ROOT
+from servers import PostgreSQL
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("postgresql")]
+
+PROJECT = ROOT / "central-services"
+
+
+@pytest.fixture
+def server() -> Iterator[PostgreSQL]:
+    server = PostgreSQL()
+    yield server
+    server.close()
+
+
+def test_refresh_and_key_rotation_hold_on_postgresql(
+    run_in: RunIn, server: PostgreSQL, tmp_path: Path
+) -> None:
+    url = server.create(tmp_path.name)
+    tests = [f"tests/auth_service/test_{name}.py" for name in ("refresh", "keys")]
+    command = ("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests)
+    done = run_in(PROJECT, *command, TEST_DATABASE_URL=url, timeout=300)
+    assert "passed" in done.stdout
+    assert server.sql("SELECT count(*) > 0 FROM auth_refresh_tokens", "auth_running") == "t"
