@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from combinations import ROOT
 from processes import RunIn
-from rendering import ROOT
 from servers import PostgreSQL
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("postgresql")]
