@@ -1,6 +1,7 @@
 """`central` with the real engines: up, down, crashes, and nothing left behind."""
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -48,8 +49,15 @@ def central(installation: Central) -> Iterator[Central]:
         installation("down")
 
 
+def up(
+    central: Central, *arguments: str, code: int = 0, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Start engines, which is what these tests are about; the guide's starts the services, too."""
+    return central("up", "--detach", "--engines-only", *arguments, code=code, **environment)
+
+
 def test_up_starts_real_engines_and_down_leaves_nothing(central: Central) -> None:
-    shown = central("up", "--detach", *WITH).stdout
+    shown = up(central, *WITH).stdout
     units = central.units()
     assert list(units) == list(ENGINES)
     assert all(unit["state"] == "ready" for unit in units.values())
@@ -65,7 +73,7 @@ def test_up_starts_real_engines_and_down_leaves_nothing(central: Central) -> Non
 
 
 def test_secrets_are_nobody_elses(central: Central) -> None:
-    central("up", "--detach", *WITH)
+    up(central, *WITH)
     credentials = central.home / "credentials.json"
     assert stat.S_IMODE(credentials.stat().st_mode) == 0o600
     passwords = [word for word in credentials.read_text().split('"') if len(word) >= 32]
@@ -79,7 +87,7 @@ def test_secrets_are_nobody_elses(central: Central) -> None:
 
 
 def test_engines_listen_on_this_machine_only(central: Central) -> None:
-    central("up", "--detach", *WITH)
+    up(central, *WITH)
     mine = {f"{port:04X}" for port in central.ports().values()}
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     rows += [line.split() for line in Path("/proc/net/tcp6").read_text().splitlines()[1:]]
@@ -88,20 +96,20 @@ def test_engines_listen_on_this_machine_only(central: Central) -> None:
 
 
 def test_up_twice_is_up_once(central: Central) -> None:
-    central("up", "--detach", "--with", "valkey")
+    up(central, "--with", "valkey")
     before = central.status()
-    again = central("up", "--with", "valkey")
+    again = central("up", "--engines-only", "--with", "valkey")
     assert f"up already, as process {before['pid']}" in again.stderr
     assert central.status()["units"] == before["units"]
 
 
 def test_start_after_the_first_needs_no_installer(central: Central) -> None:
-    central("up", "--detach", "--with", "valkey", UV="/bin/false", PATH="/usr/bin:/bin")
+    up(central, "--with", "valkey", UV="/bin/false", PATH="/usr/bin:/bin")
     assert central.status()["ready"]
 
 
 def test_engine_that_dies_is_started_again(central: Central) -> None:
-    central("up", "--detach", "--with", "valkey")
+    up(central, "--with", "valkey")
     before = central.units()["valkey"]
     os.kill(before["pid"], signal.SIGKILL)
     wait_until(lambda: central.units()["valkey"]["restarts"] == 1, "a restart")
@@ -113,7 +121,7 @@ def test_engine_that_dies_is_started_again(central: Central) -> None:
 
 def test_killed_supervisor_is_cleaned_up_by_the_next_start(central: Central) -> None:
     """Kill it with SIGKILL: what it ran goes on, is found by its locks, ended, and keeps its data."""
-    central("up", "--detach", *WITH)
+    up(central, *WITH)
     central.sql("CREATE TABLE kept AS SELECT 7 AS n")
     before = central.status()
     left = [unit["pid"] for unit in before["units"]]
@@ -122,7 +130,7 @@ def test_killed_supervisor_is_cleaned_up_by_the_next_start(central: Central) -> 
     assert all(alive(process) for process in left)
     assert not central.status()["up"]
 
-    central("up", "--detach", *WITH)
+    up(central, *WITH)
     wait_until(lambda: not any(map(alive, left)), "their end")
     assert central.status()["ready"]
     assert central.sql("SELECT n FROM kept") == "7"
@@ -130,7 +138,7 @@ def test_killed_supervisor_is_cleaned_up_by_the_next_start(central: Central) -> 
 
 
 def test_down_finds_what_a_killed_supervisor_left(central: Central) -> None:
-    central("up", "--detach", "--with", "valkey", "--with", "nats")
+    up(central, "--with", "valkey", "--with", "nats")
     before = central.status()
     os.kill(before["pid"], signal.SIGKILL)
     wait_until(lambda: not alive(before["pid"]), "its end")
@@ -141,7 +149,7 @@ def test_down_finds_what_a_killed_supervisor_left(central: Central) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_signal_stops_everything_in_order(central: Central, number: signal.Signals) -> None:
-    process = central.in_front("--with", "valkey", "--with", "nats")
+    process = central.in_front("--engines-only", "--with", "valkey", "--with", "nats")
     units = central.units()
     process.send_signal(number)
     assert process.stdout
@@ -154,25 +162,25 @@ def test_signal_stops_everything_in_order(central: Central, number: signal.Signa
 
 
 def test_taken_port_is_named_and_nothing_is_left(central: Central) -> None:
-    central("up", "--detach", "--with", "valkey", "--with", "nats")
+    up(central, "--with", "valkey", "--with", "nats")
     central("down")
     port = central.ports()["valkey"]
     with socket.create_server(("127.0.0.1", port)):
-        failed = central("up", "--with", "valkey", "--with", "nats", code=1)
+        failed = central("up", "--engines-only", "--with", "valkey", "--with", "nats", code=1)
         assert f"error: valkey: port {port} of valkey is taken by another program" in failed.stderr
         assert "Traceback" not in failed.stderr + failed.stdout
         assert "FAIL port of valkey" in central("doctor", code=1).stdout
-        assert "error: it did not start" in central("up", "-d", "--with", "valkey", code=1).stderr
+        assert "error: it did not start" in up(central, "--with", "valkey", code=1).stderr
     assert not listens(central.ports()["nats"])
     assert not central.status()["up"]
 
 
 def test_engine_that_runs_elsewhere_is_used_and_not_started(central: Central) -> None:
-    central("up", "--detach", "--with", "valkey")
+    up(central, "--with", "valkey")
     url = central.url("valkey")
     other = Central()
     try:
-        other("up", "--detach", "--with", "valkey", CENTRAL_SERVICES_ENGINES__VALKEY=url)
+        up(other, "--with", "valkey", CENTRAL_SERVICES_ENGINES__VALKEY=url)
         unit = other.units()["valkey"]
         assert (unit["external"], unit["pid"], unit["state"]) == (True, None, "ready")
         assert not (other.home / "tools").exists()
@@ -207,16 +215,18 @@ def test_guide_works_as_written_on_a_fresh_checkout(central: Central) -> None:
         )
         assert done.returncode == 0, show(done)
         said[command.removeprefix("uv run ").split(" -")[0]] = done.stdout
-    assert "ready" in said["central status"]
+    table = "from central_services.services import SERVICES; print(*(s.name for s in SERVICES))"
+    for name in ["valkey", *central.python(table).split()]:
+        assert re.search(rf"\b{name} .*\bready\b", said["central status"])
     assert "ACME_ORDERS_CACHE__URL=valkey://" in said["central env"]
     assert "Everything is down." in said["central down"]
     wait_until(central.is_down, "the end of everything")
 
 
 def test_reset_deletes_data_and_passwords_and_keeps_the_tools(central: Central) -> None:
-    central("up", "--detach", "--with", "valkey")
+    up(central, "--with", "valkey")
     password = central.url("valkey")
     central("reset", "--yes")
     assert sorted(path.name for path in central.home.iterdir()) == ["tools"]
-    central("up", "--detach", "--with", "valkey", UV="/bin/false")
+    up(central, "--with", "valkey", UV="/bin/false")
     assert central.url("valkey") != password

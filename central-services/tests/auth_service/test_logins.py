@@ -82,6 +82,24 @@ async def test_one_address_can_try_only_so_often(start: Start) -> None:
         assert int(answer.headers["retry-after"]) <= 21
 
 
+async def test_attempts_count_for_the_client_behind_a_trusted_proxy(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CENTRAL_SERVICES_SECURITY__TRUSTED_PROXIES", "127.0.0.0/8")
+    async with start(name="proxy", attempts_per_minute=2) as auth:
+        page = await auth.http.get("/login")
+
+        async def guess(address: str) -> int:
+            auth.http.headers["X-Forwarded-For"] = address
+            answer = await auth.submit(page, "/login", email="x@example.com", password="wrong")
+            return answer.status_code
+
+        assert [await guess("203.0.113.7") for _ in range(3)] == [401, 401, 429]
+        assert await guess("203.0.113.8") == 401
+        neighbours = [await guess(f"2001:db8::{n}") for n in range(3)]
+        assert neighbours == [401, 401, 429]
+
+
 async def test_logins_are_audited_without_secrets(auth: Harness) -> None:
     await _try(auth, EMAIL, "wrong-password-1")
     await _try(auth, EMAIL, PASSWORD)

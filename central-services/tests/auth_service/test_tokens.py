@@ -6,10 +6,10 @@ from typing import Any
 
 import httpx2
 import pytest
-from authlib.oauth2.rfc6749.parameters import prepare_token_request
+from authlib.integrations.httpx_client import AsyncOAuth2Client
 from joserfc import jwk, jwt
 
-from .conftest import CALLBACK, ISSUER, VERIFIER, Harness, assertion
+from .conftest import CALLBACK, EMAIL, ISSUER, VERIFIER, Harness, assertion
 
 pytestmark = pytest.mark.anyio
 
@@ -275,17 +275,17 @@ async def test_disabled_client_gets_nothing_and_its_tokens_are_dead(auth: Harnes
     assert (await auth.authorize()).status_code == 400
 
 
-async def test_authlib_as_a_relying_party_makes_requests_that_work(auth: Harness) -> None:
-    body = prepare_token_request(
-        "authorization_code",
-        code=await auth.code(),
-        redirect_uri=CALLBACK,
-        code_verifier=VERIFIER,
-        client_id="spa",
-    )
-    answer = await auth.http.post(
-        "/oauth2/token",
-        content=body,
-        headers={"Content-Type": "application/x-www-form-urlencoded"},
-    )
-    assert answer.status_code == 200
+async def test_authlib_works_as_a_relying_party(auth: Harness) -> None:
+    code = await auth.code(scope="openid email")
+    transport = httpx2.ASGITransport(app=auth.app)
+    options = {"token_endpoint_auth_method": "none", "base_url": ISSUER, "transport": transport}
+    async with AsyncOAuth2Client("spa", **options) as party:
+        url = f"{ISSUER}/oauth2/token"
+        tokens = await party.fetch_token(
+            url, code=code, redirect_uri=CALLBACK, code_verifier=VERIFIER
+        )
+        assert (await party.get(f"{ISSUER}/oauth2/userinfo")).json()["email"] == EMAIL
+        fresh = await party.refresh_token(url, refresh_token=tokens["refresh_token"])
+        assert fresh["access_token"] != tokens["access_token"]
+        await party.revoke_token(f"{ISSUER}/oauth2/revoke", fresh["refresh_token"])
+    assert await auth.introspect(fresh["access_token"]) == {"active": False}

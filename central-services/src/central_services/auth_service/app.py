@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from ..api.health import HealthCheck
 from ..core.app import build_app
 from ..core.database import DatabaseUnavailableError
+from ..middleware.client_address import ClientAddresses
 from ..utils.logging import get_logger
 from .dependencies import Parts
 from .endpoints import ROUTERS
@@ -74,6 +75,7 @@ def make_parts(app: FastAPI) -> Parts:
         passwords=passwords,
         logins=Logins(database, settings, passwords, utc_now),
         pages=Pages(settings, sealer),
+        addresses=ClientAddresses(app.state.settings.security.trusted_proxies),
         clock=utc_now,
     )
 

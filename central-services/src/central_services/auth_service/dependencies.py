@@ -12,6 +12,7 @@ from fastapi import Depends, Request
 from ..audit import Actor, Audit, RequestAudit
 from ..audit.dependencies import request_audit
 from ..core.database import Database, DbSession
+from ..middleware.client_address import ClientAddresses
 from .errors import CredentialsError, FormError
 from .keys import KeyRing
 from .logins import Login, Logins
@@ -44,7 +45,15 @@ class Parts:
     passwords: Passwords
     logins: Logins
     pages: Pages
+    addresses: ClientAddresses
     clock: Callable[[], datetime]
+
+    def limit_key(self, request: Request) -> str:
+        """Return whom attempts are counted for: the client behind the trusted proxies."""
+        name = b"x-forwarded-for"
+        hops = b", ".join(value for key, value in request.scope["headers"] if key == name)
+        address = self.addresses.address(request.scope, {name: hops} if hops else {})
+        return self.addresses.key(address)
 
     def server(self, session: Session) -> AuthorizationServer:
         """Return an authorization server for one request."""

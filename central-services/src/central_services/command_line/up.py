@@ -46,6 +46,13 @@ def register(app: typer.Typer) -> None:
         detach: Annotated[
             bool, typer.Option("--detach", "-d", help="Return when everything is ready.")
         ] = False,
+        engines_only: Annotated[
+            bool,
+            typer.Option(
+                "--engines-only",
+                help="No service: the engines of --with, or else those that the services need.",
+            ),
+        ] = False,
     ) -> None:
         """Start engines and services, and keep them up until Ctrl-C.
 
@@ -55,6 +62,8 @@ def register(app: typer.Typer) -> None:
         settings = load_settings()
         services = choose(SERVICES, names or ["all"])
         needed = {*engines_of(services), *(more or [])}
+        if engines_only:
+            needed, services = set(more or needed), []
         engines = [engine for engine in EngineName if engine in needed]
         if not services and not engines:
             raise CommandError("there is nothing to start: name an engine, as in --with valkey")
@@ -139,6 +148,7 @@ def _detached(settings: Settings, names: Sequence[str], engines: Sequence[Engine
         return
     home.status.unlink(missing_ok=True)
     more = [word for engine in engines for word in ("--with", engine)]
+    more += [] if names else ["--engines-only"]
     command = [sys.executable, "-m", str(__package__), "up", *names, *more]
     log = home.log("central")
     with log.open("wb") as output:

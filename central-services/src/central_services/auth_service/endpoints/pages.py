@@ -131,7 +131,7 @@ async def log_in(request: Request, parts: AuthParts, audit: Audit) -> Response:
             cookie, login = await parts.logins.log_in(
                 email,
                 form.get("password", ""),
-                address=request.client.host if request.client else "",
+                address=parts.limit_key(request),
                 agent=request.headers.get("user-agent", ""),
                 audit=audit,
             )
