@@ -90,9 +90,7 @@ def _deletable(path: str, manifest: dict[str, Any]) -> str:
 
 
 # Built into copier; without it each temporary render would warn of a missing answers file.
-IN_PROJECT = (
-    "{% set in_project = (_copier_conf.dst_path ~ '/.copier-answers.yml') | fileglob %}"
-)
+IN_PROJECT = "{% set in_project = (_copier_conf.dst_path ~ '/.copier-answers.yml') | fileglob %}"
 
 
 def _excluded(manifest: dict[str, Any]) -> str:
@@ -282,7 +280,8 @@ _Dumper.add_representer(str, _as_block)
 
 def generated(manifest: dict[str, Any]) -> dict[str, str]:
     """Return the text of each generated file by its path."""
-    body = yaml.dump(copier_config(manifest), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10**6)
+    config = copier_config(manifest)
+    body = yaml.dump(config, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10**6)
     return {
         "copier.yml": HEADER + body,
         f"{BODY}/.copier-answers.yml": answers_template(manifest),

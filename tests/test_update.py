@@ -132,7 +132,9 @@ def test_owned_edits_survive_and_deleted_owned_files_stay_away(
     update(project)
     after = snapshot(project)
     assert main.read_bytes() == edited
-    ignored = (project / MERGED).read_text("utf-8")  # both sides added to the end, without a conflict
+    ignored = (project / MERGED).read_text(
+        "utf-8"
+    )  # both sides added to the end, without a conflict
     assert ignored.endswith(f"# The second release\n*.second\n\n{THEIRS}*.mine\n")
     changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
     assert changed == {
