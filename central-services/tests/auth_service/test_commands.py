@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 from central_services.auth_service.commands import auth_app
 from central_services.auth_service.sealing import Sealer, decode
 
-from .conftest import KEY, copy_database
+from .conftest import EMAIL, KEY, copy_database
 
 
 @pytest.fixture
@@ -51,9 +51,17 @@ def test_organisation_role_user_and_client_are_added(run) -> None:
     assert len(json.loads(client.stdout)["client_secret"]) == 43
 
 
+def test_password_is_changed_when_it_is_good(run) -> None:
+    weak = run("set-password", EMAIL, "--password", "short")
+    assert (weak.exit_code, weak.stdout) == (1, "")
+    changed = run("set-password", EMAIL.upper(), "--password", "quiet-Harbour-3119")
+    assert json.loads(changed.stdout)["email"] == EMAIL
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
+        (["set-password", "x@example.com", "--password", "a-good-One-4711"], "no such user"),
         (["add-organisation", "acme", "--name", "A"], "The slug acme is in use."),
         (["add-organisation", "No Slug", "--name", "A"], "slug: String should match"),
         (["set-role", "nobody", "x"], "There is no organisation nobody."),

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from sqlalchemy import text
 
+from central_services.audit import Action, AuditEvent, AuditLog
 from central_services.auth_service.endpoints.pages import browser_of
 from central_services.auth_service.errors import PasswordPolicyError
 from central_services.auth_service.logins import wait_after
 from central_services.auth_service.passwords import Passwords
+from central_services.auth_service.service import IdentityService
 from central_services.auth_service.settings import AuthSettings
 from central_services.utils.logging import flush
 
@@ -203,3 +206,24 @@ async def test_disabled_user_is_out_at_once(auth: Harness) -> None:
     assert (await auth.refresh(tokens["refresh_token"])).json()["error"] == "invalid_grant"
     assert (await auth.http.get("/sessions")).status_code == 303
     assert (await _try(auth, EMAIL, PASSWORD))[0] == 401
+
+
+async def test_new_password_ends_every_session_and_token(auth: Harness) -> None:
+    tokens = await auth.tokens()
+    parts = auth.app.state.auth
+    new = "quiet-Harbour-3119"
+
+    async def record(action: Action, *, target: str, data: dict[str, Any]) -> AuditEvent:
+        audit: AuditLog = auth.app.state.audit
+        return await audit.record(action, target=target, data=data, session=session)
+
+    async with parts.database.transaction() as session:
+        service = IdentityService(session, record, parts.clock)
+        await service.set_password(
+            (await service.user_of(EMAIL)).id, await parts.passwords.hash(new)
+        )
+    assert (await auth.userinfo(tokens["access_token"])).status_code == 401
+    assert (await auth.refresh(tokens["refresh_token"])).json()["error"] == "invalid_grant"
+    assert (await auth.http.get("/sessions")).status_code == 303
+    assert (await _try(auth, EMAIL, PASSWORD))[0] == 401
+    assert (await _try(auth, EMAIL, new))[0] == 303

@@ -141,6 +141,24 @@ def add_user(
     _show(_administer(work))
 
 
+@auth_app.command("set-password")
+def set_password(
+    email: str,
+    password: Annotated[
+        str, typer.Option(prompt=True, hide_input=True, help="Asked for; better not an argument.")
+    ],
+) -> None:
+    """Give a user another password; every session and token of theirs ends."""
+
+    async def work(parts: Parts, service: IdentityService) -> dict[str, Any]:
+        row = await service.user_of(email)
+        parts.passwords.require_good(password, about=(row.email, row.name))
+        await service.set_password(row.id, await parts.passwords.hash(password))
+        return {"id": str(row.id), "email": row.email}
+
+    _show(_administer(work))
+
+
 @auth_app.command("set-role")
 def set_role(organisation: str, name: str, permission: Names = None) -> None:
     """Add a role to an organisation, or change what it permits."""

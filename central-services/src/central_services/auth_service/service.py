@@ -128,6 +128,17 @@ class IdentityService:
             raise UnknownError("There is no such user.")
         return row
 
+    async def user_of(self, email: str) -> UserRow:
+        """Return the user with an address.
+
+        Raises:
+            UnknownError: As for `user`.
+        """
+        row = await self.repository.user_by_email(normal_email(email))
+        if row is None:
+            raise UnknownError("There is no such user.")
+        return await self.user(row.id)
+
     async def set_status(self, key: UUID, status: str) -> UserRow:
         """Let a user log in, or stop that, and with it every session and token at once."""
         row = await self.user(key)
