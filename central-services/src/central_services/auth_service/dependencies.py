@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 
 from ..audit import Actor, Audit, RequestAudit
 from ..audit.dependencies import request_audit
+from ..audit.events import ActorKind
 from ..core.database import Database, DbSession
 from ..middleware.client_address import ClientAddresses
 from .errors import CredentialsError, FormError
@@ -156,8 +157,8 @@ async def _get_caller(request: Request, parts: AuthParts) -> Presented:
     if found is None or found.claims is None:
         challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
         raise CredentialsError("The access token is not valid.", headers=challenge)
-    kind = "user" if found.family else "service"
-    request.state.actor = Actor(kind, found.claims.subject, session=found.claims.jti)  # type: ignore[arg-type]
+    kind: ActorKind = "user" if found.family else "service"
+    request.state.actor = Actor(kind, found.claims.subject, session=found.claims.jti)
     return found
 
 
