@@ -81,10 +81,11 @@ class Hand:
         }
 
     def write(self, path: str, text: str) -> None:
-        """Write a file of the project's own."""
+        """Write a file of the project's own; what it had before is its author's loss."""
         target = self.project / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, "utf-8")
+        self.marks = {m: place for m, place in self.marks.items() if place != path or m in text}
 
     def insert(self, path: str | None, *, at: str = "end", comment: str = "#") -> bool:
         """Put a marked line at the start (after the header), the end or the middle of a file."""
