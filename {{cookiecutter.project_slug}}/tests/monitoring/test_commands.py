@@ -8,10 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from typer.testing import CliRunner, Result
 
 from {{ cookiecutter.project_slug }}.cli import app
 from {{ cookiecutter.project_slug }}.core.config import ENV_PREFIX
+from {{ cookiecutter.project_slug }}.monitoring import MonitoringService
+from {{ cookiecutter.project_slug }}.monitoring.session import Session
+from {{ cookiecutter.project_slug }}.settings import Settings
+from {{ cookiecutter.project_slug }}.utils.logging import flush, get_logger, setup_logging
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +66,22 @@ def test_task_is_added_shown_edited_run_and_removed(tmp_path: Path) -> None:
     assert as_json("list") == {"tasks": [], "broken": []}
     actions = [change["action"] for change in as_json("history", "disk", "--changes")]
     assert actions == ["removed", "edited", "added"]
+
+
+def test_what_the_work_prints_and_logs_is_not_what_the_command_prints(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async def work(_: MonitoringService) -> None:
+        get_logger("work").info("log_line_of_the_work")  # waits up to 10 ms
+        typer.echo("mail of the work")
+
+    setup_logging("INFO")
+    Session(Settings).service(work)
+    flush()
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "log_line_of_the_work" in printed.err
+    assert "mail of the work" in printed.err
 
 
 def test_tables_are_for_people() -> None:

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from ..core.config import PlatformSettings
 from ..core.errors import ServiceError
+from ..utils.logging import flush
 from .errors import InvalidTaskError
 
 if TYPE_CHECKING:
@@ -48,16 +49,20 @@ class Session:
 
         async def session() -> T:
             async with open_monitoring(self.load()) as service:
-                # A mail that is printed, in development, is not what the command prints.
-                with contextlib.redirect_stdout(sys.stderr):
-                    return await work(service)
+                return await work(service)
 
         return _sentences(session)
 
 
 def _sentences(session: Callable[[], Coroutine[Any, Any, T]]) -> T:
     try:
-        return asyncio.run(session())
+        # What the work prints itself, a mail in development or a log line, is not what the
+        # command prints; a line that waits in the buffer is written here, too.
+        with contextlib.redirect_stdout(sys.stderr):
+            try:
+                return asyncio.run(session())
+            finally:
+                flush()
     except InvalidTaskError as error:
         fail("The task is not valid:\n" + "\n".join(f"  {line}" for line in error.problems))
     except ServiceError as error:
