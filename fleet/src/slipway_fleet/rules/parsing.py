@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -52,12 +52,14 @@ class Parser:
 
     def __init__(self, max_entries: int = 50_000) -> None:
         """Take how many answers are kept."""
-        self._known: dict[tuple[object, str], object] = {}
+        self._known: dict[Hashable, object] = {}
         self._max_entries = max_entries
 
-    def once(self, kind: object, blob: str, make: Callable[[], T]) -> T:
-        """Return what `make` returned for this kind and content the first time."""
-        key = (kind, blob)
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return what `make` returned the first time; what it raises is not kept.
+
+        `key` names the content with all else that decides the answer.
+        """
         if key in self._known:
             return self._known[key]  # type: ignore[return-value]  # stored below under the same key
         value = make()
@@ -107,6 +109,17 @@ def parse_yaml(path: str, text: str) -> list[object]:
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         reason = " ".join(str(error).split()) or "nested too deeply"
         raise CannotReadError(path, f"is not YAML: {reason}") from error
+
+
+def yaml_nodes(path: str, text: str) -> list[object]:
+    """Return the documents of a YAML file as nodes, which know their lines; none if it is not YAML."""
+    import yaml  # noqa: PLC0415  # as above
+
+    try:
+        _check_depth(path, text)
+        return list(yaml.compose_all(text, Loader=_yaml_loader()))
+    except (yaml.YAMLError, RecursionError, ValueError, CannotReadError):
+        return []
 
 
 def _yaml_loader() -> type:

@@ -49,6 +49,7 @@ class Project:
         self._globs: dict[tuple[str, ...], list[str]] = {}
         self._answers: Mapping[str, object] | None = None
         self._remembered: dict[str, object] = {}
+        self._failed: dict[tuple[object, str], ProjectError] = {}
 
     @property
     def answers(self) -> Mapping[str, object]:
@@ -125,22 +126,27 @@ class Project:
     def parsed(self, kind: object, path: str, parse: Callable[[str, str], T]) -> T:
         """Return what `parse(path, text)` says about a file, asked once per content.
 
-        A failure is remembered as well, so that a broken file costs each rule nothing more.
+        The path counts without the package's name, so that a file of the template is read once for
+        a whole fleet; so what is said about it names no path. A failure does: it is remembered for
+        this project alone, so that a broken file costs each rule nothing more.
         """
         path = self.expand(path)
         if path not in self.modes:
             raise CannotReadError(path, "is missing")
+        if (kind, path) in self._failed:
+            raise self._failed[kind, path]
+        key = (kind, self._place(path), self._snapshot.files[path].sha)
+        try:
+            return self._parser.once(key, lambda: parse(path, self.text(path)))
+        except ProjectError as error:
+            self._failed[kind, path] = error
+            raise
 
-        def attempt() -> T | ProjectError:
-            try:
-                return parse(path, self.text(path))
-            except ProjectError as error:
-                return error
-
-        result = self._parser.once((kind, path), self._snapshot.files[path].sha, attempt)
-        if isinstance(result, ProjectError):
-            raise result
-        return result
+    def _place(self, path: str) -> str:
+        """Return a path as it is written for all projects, once the package's name is known."""
+        slug = self._answers.get("project_slug") if self._answers else None
+        package = f"src/{slug}/"
+        return f"{{package}}/{path.removeprefix(package)}" if path.startswith(package) else path
 
     def toml(self, path: str) -> dict[str, object]:
         """Return a TOML document; treat it as read-only."""

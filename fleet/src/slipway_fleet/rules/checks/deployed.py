@@ -38,6 +38,7 @@ class Given:
 def given_settings(project: Project) -> list[Given]:
     """Return what Dockerfiles, Kubernetes manifests, kustomizations and compose files set."""
     found: list[Given] = []
+    prefix = project.env_prefix
     for path in project.glob(DOCKERFILES):
         for one in project.dockerfile(path):
             if one.name == "ENV":
@@ -47,9 +48,9 @@ def given_settings(project: Project) -> list[Given]:
         compose = "compose" in path.rpartition("/")[2]
         for document in project.yaml(path):
             for place, name, value in _assignments(document, ""):
-                line = yaml_line(project, path, place) if name else 0
-                found.append(Given(name, value, path, line, production=not compose))
-    prefix = project.env_prefix
+                if name.startswith(prefix):
+                    line = yaml_line(project, path, place)
+                    found.append(Given(name, value, path, line, production=not compose))
     return [
         Given(one.name.removeprefix(prefix), one.value, one.path, one.line, one.production)
         for one in found

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from ..model import Check, Sighting
 from ..options import Options
+from ..parsing import yaml_nodes
 from ..project import Project
 from ..values import MISSING, Demand, select
 
@@ -121,18 +122,13 @@ def toml_line(text: str, place: str) -> int:
 
 
 def yaml_line(project: Project, path: str, place: str) -> int:
-    """Return the line of a value, or of the nearest thing around it; only findings pay for this."""
-    import yaml as pyyaml  # noqa: PLC0415  # only when there is a finding
-
+    """Return the line of a value, or of the nearest thing around it; 0 when it can't be told."""
     steps = [s for s in re.split(r"\.|(\[\d+\])", place) if s]
-    best = 0
-    try:
-        for node in pyyaml.compose_all(project.text(path), Loader=pyyaml.SafeLoader):
-            line, matched = _descend(node, steps)
-            if matched >= best:
-                best, number = matched, line
-    except (pyyaml.YAMLError, RecursionError):
-        return 0
+    best = number = 0
+    for node in project.remember(f"nodes of {path}", lambda one: yaml_nodes(path, one.text(path))):
+        line, matched = _descend(node, steps)
+        if matched >= best:
+            best, number = matched, line
     return number if best else 0
 
 
