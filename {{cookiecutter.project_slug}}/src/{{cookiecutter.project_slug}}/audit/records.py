@@ -12,7 +12,8 @@ import os
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
@@ -100,7 +101,8 @@ class RecordCodec:
             "salt": b64encode(os.urandom(16)).decode(),
         }
         if event.retention is not Retention.PERMANENT:
-            record["expires"] = timestamp(event.time + timedelta(days=self._days[event.retention]))
+            day = _days_later(record["time"][:10], self._days[event.retention])
+            record["expires"] = f"{day}{record['time'][10:]}"
         for name in ("request_id", "trace_id", "fingerprint"):
             if value := getattr(event, name):
                 record[name] = value
@@ -190,6 +192,11 @@ class RecordCodec:
             request_id=then.get("request_id", ""),
             trace_id=then.get("trace_id", ""),
         )
+
+
+@lru_cache(maxsize=64)
+def _days_later(day: str, days: int) -> str:
+    return (date.fromisoformat(day) + timedelta(days=days)).isoformat()
 
 
 def _subjects(event: AuditEvent) -> list[str]:
