@@ -1,0 +1,2 @@
+-- A database for each service: none reads the tables of another.
+CREATE DATABASE central_auth;
