@@ -199,6 +199,23 @@ def probe_include_financial(project: Path, value: bool) -> None:  # an answer
     shows("EUR 1000.00 ['EUR 333.34', 'EUR 333.33', 'EUR 333.33']", shown.strip())
 
 
+def probe_use_central_auth(project: Path, value: bool) -> None:  # an answer
+    slug = slug_of(project)
+    shows(value, (project / f"src/{slug}/clients/auth.py").is_file())
+    with serving(project) as service:
+        refused = service.call("GET", "/orders")
+        shows(
+            (401, f'Bearer realm="{slug.replace("_", "-")}"'),
+            (refused.status, refused.headers["www-authenticate"]),
+        )
+        # Nobody runs the issuer: nobody can tell whether a token is good.
+        made_up = "eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCJ9.e30.AAAA"
+        unknown = service.call("GET", "/orders", authorization=f"Bearer {made_up}")
+        shows(503, unknown.status)
+        assert b"central_auth" in service.call("GET", "/health/ready").body
+    assert "explain" in run_in(project, "python", "-m", slug, "auth", "--help").stdout
+
+
 def probe_include_caching(project: Path, value: bool) -> None:  # an answer
     slug = slug_of(project)
     shows(value, (project / f"src/{slug}/core/cache").is_dir())

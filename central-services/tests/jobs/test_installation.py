@@ -57,10 +57,11 @@ async def test_worker_in_the_web_process_runs_jobs(serve: Any) -> None:
 async def test_backlog_degrades_readiness_and_fails_nothing(serve: Any) -> None:
     async with serve(routers=[router], jobs={"max_depth": 1}, health={"cache_s": 0}) as api:
         for _ in range(2):
-            assert (await api.get("/health/ready")).json()["status"] == "ready"
+            assert (await api.get("/health/ready")).json()["checks"]["jobs"]["status"]
             await api.post("/doubles/1")
         ready = await api.get("/health/ready")
-    assert (ready.status_code, ready.json()["degraded"]) == (200, ["jobs"])
+    assert ready.status_code == 200
+    assert "jobs" in ready.json()["degraded"]
 
 
 async def test_queue_that_can_not_be_opened_degrades_readiness(serve: Any, tmp_path: Any) -> None:

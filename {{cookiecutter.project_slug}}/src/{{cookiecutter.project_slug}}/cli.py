@@ -19,6 +19,9 @@ from pydantic_settings import SettingsError
 # jinja: if cookiecutter.include_audit_logging
 from .audit.commands import audit_app
 # jinja: endif
+# jinja: if cookiecutter.use_central_auth
+from .clients.auth_commands import auth_commands
+# jinja: endif
 from .commands import app as project_commands
 from .core.app import DISTRIBUTION, check_settings, service_version
 # jinja: if cookiecutter.include_caching
@@ -82,6 +85,9 @@ app.add_typer(cache_commands(_load_settings), name="cache")
 # jinja: endif
 # jinja: if cookiecutter.include_audit_logging
 app.add_typer(audit_app, name="audit")
+# jinja: endif
+# jinja: if cookiecutter.use_central_auth
+app.add_typer(auth_commands(_load_settings), name="auth")
 # jinja: endif
 # jinja: if cookiecutter.include_scheduled_tasks
 app.add_typer(tasks_commands(_load_settings), name="tasks")

@@ -43,7 +43,7 @@ async def test_location_holds_the_prefix_that_a_proxy_strips(
 ):
     transport = httpx2.ASGITransport(app=app, root_path="/shop")
     async with httpx2.AsyncClient(transport=transport, base_url="http://testserver") as outside:
-        answer = await outside.post("/orders", json=order)
+        answer = await outside.post("/orders", json=order, headers=client.headers)
     assert answer.headers["location"] == f"/shop/orders/{answer.json()['id']}"
 
 

@@ -26,6 +26,7 @@ from .database_settings import DatabaseSettings
 from .file_settings import UploadsSettings
 from .mail_settings import MailSettings
 from .sections import CommaList, Section
+from .sentry_settings import SentrySettings
 
 ENV_PREFIX = "CENTRAL_SERVICES_"
 
@@ -125,23 +126,6 @@ class RateLimitSettings(Section):
         default="local",
         description="When that server is down: count locally, allow all, or deny all.",
     )
-
-
-class SentrySettings(Section):
-    """Error tracking; off without a DSN."""
-
-    dsn: SecretStr | None = Field(
-        default=None, description="Where events go; empty switches Sentry off."
-    )
-    traces_sample_rate: float = Field(
-        default=0.1, ge=0, le=1, description="Share of requests recorded as transactions."
-    )
-    max_transactions_per_s: float = Field(
-        default=5.0,
-        gt=0,
-        description="Transactions per second and process; above it the recorded share goes down.",
-    )
-    release: str | None = Field(default=None, description="Release name; by default name@version.")
 
 
 class HttpClientSettings(Section):

@@ -16,6 +16,9 @@ from fastapi.telemetry import TelemetryConfig
 
 from ..api.health import HealthCheck, install_health
 from ..api.problems import problem_responses
+# jinja: if cookiecutter.include_audit_logging and cookiecutter.use_central_auth
+from ..audit.callers import name_actor
+# jinja: endif
 # jinja: if cookiecutter.include_audit_logging and cookiecutter.include_financial
 from ..audit.financial import financial_lifespan
 # jinja: endif
@@ -25,6 +28,9 @@ from ..audit.log import check_audit_settings
 # jinja: endif
 # jinja: if cookiecutter.include_audit_logging and cookiecutter.include_database
 from ..audit.relay import relay_lifespan
+# jinja: endif
+# jinja: if cookiecutter.use_central_auth
+from ..clients.auth import CentralAuth
 # jinja: endif
 # jinja: if cookiecutter.include_background_jobs
 from ..jobs.installation import jobs_check, jobs_lifespan
@@ -96,6 +102,11 @@ def build_app(
     settings.require_secure()
     tracer = start_process(settings)
     parts, probes = [*lifespans], [*checks]
+    # jinja: if cookiecutter.use_central_auth
+    central_auth = build_central_auth(settings)
+    parts.insert(0, central_auth.lifespan)
+    probes.append(central_auth.check())
+    # jinja: endif
     # jinja: if cookiecutter.include_background_jobs
     parts.insert(0, jobs_lifespan(settings))
     # jinja: endif
@@ -130,6 +141,9 @@ def build_app(
     app.state.settings = settings
     # jinja: if cookiecutter.include_caching
     app.state.cache = cache
+    # jinja: endif
+    # jinja: if cookiecutter.use_central_auth
+    app.state.central_auth = central_auth
     # jinja: endif
     install_error_handlers(app)
     # jinja: if cookiecutter.include_audit_logging
@@ -186,6 +200,20 @@ def build_cache(settings: PlatformSettings) -> CacheClient:
         return f"{DISTRIBUTION}:{settings.environment}:{version}"
 
     return CacheClient(settings.cache, scope=scope)
+
+
+# jinja: endif
+# jinja: if cookiecutter.use_central_auth
+def build_central_auth(settings: PlatformSettings) -> CentralAuth:
+    """Return what checks callers' tokens and gets this service's own; it opens nothing yet."""
+    return CentralAuth(
+        settings.central_auth,
+        settings.http_client,
+        realm=DISTRIBUTION,
+        # jinja: if cookiecutter.include_audit_logging
+        observers=[name_actor],
+        # jinja: endif
+    )
 
 
 # jinja: endif

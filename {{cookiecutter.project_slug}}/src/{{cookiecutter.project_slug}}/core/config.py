@@ -31,6 +31,9 @@ from .audit_settings import AuditSettings
 # jinja: if cookiecutter.include_caching
 from .cache.settings import CacheSettings
 # jinja: endif
+# jinja: if cookiecutter.use_central_auth
+from .central_auth_settings import CentralAuthSettings
+# jinja: endif
 
 # jinja: if cookiecutter.include_database
 from .database_settings import DatabaseSettings
@@ -43,6 +46,7 @@ from .mail_settings import MailSettings
 from .monitoring_settings import MonitoringSettings
 # jinja: endif
 from .sections import CommaList, Section
+from .sentry_settings import SentrySettings
 
 ENV_PREFIX = "{{ cookiecutter.__env_prefix }}"
 
@@ -142,23 +146,6 @@ class RateLimitSettings(Section):
         default="local",
         description="When that server is down: count locally, allow all, or deny all.",
     )
-
-
-class SentrySettings(Section):
-    """Error tracking; off without a DSN."""
-
-    dsn: SecretStr | None = Field(
-        default=None, description="Where events go; empty switches Sentry off."
-    )
-    traces_sample_rate: float = Field(
-        default=0.1, ge=0, le=1, description="Share of requests recorded as transactions."
-    )
-    max_transactions_per_s: float = Field(
-        default=5.0,
-        gt=0,
-        description="Transactions per second and process; above it the recorded share goes down.",
-    )
-    release: str | None = Field(default=None, description="Release name; by default name@version.")
 
 
 class HttpClientSettings(Section):
@@ -277,6 +264,9 @@ class PlatformSettings(BaseSettings):
     # jinja: endif
     # jinja: if cookiecutter.include_audit_logging
     audit: AuditSettings = AuditSettings.model_construct()
+    # jinja: endif
+    # jinja: if cookiecutter.use_central_auth
+    central_auth: CentralAuthSettings = CentralAuthSettings.model_construct()
     # jinja: endif
     health: HealthSettings = HealthSettings.model_construct()
 

@@ -1,0 +1,185 @@
+"""The auth service of `central-services/` in a process of its own, with an organisation, a user and clients.
+
+Run as a program it is that process: it serves the socket that it is given, prints what it made as one
+line of JSON, and rotates its signing keys for each line that it reads.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+JWKS_MAX_AGE_S = 0.2
+"""How long a key is published before it signs: less than the settings allow, for many rotations."""
+
+
+class AuthService:
+    """A running auth service.
+
+    Attributes:
+        url: The issuer.
+        made: What it holds: clients with their secrets, and the user.
+    """
+
+    def __init__(self, audience: str) -> None:
+        from combinations import ROOT  # noqa: PLC0415  # the process has none of these modules
+        from processes import clean_environment, rendered_python  # noqa: PLC0415  # as above
+
+        self._folder = tempfile.TemporaryDirectory()
+        with socket.socket() as listening:
+            listening.bind(("127.0.0.1", 0))
+            listening.listen(64)
+            self.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+            settings: dict[str, Any] = {
+                "AUTH__ISSUER": self.url,
+                "DATABASE__URL": f"sqlite+aiosqlite:///{self._folder.name}/auth.db",
+                "RATE_LIMIT__REQUESTS_PER_MINUTE": "1000000",
+                "JOBS__EMBEDDED_WORKER": "false",
+                "LOG_LEVEL": "WARNING",
+            }
+            named = {f"CENTRAL_SERVICES_{name}": value for name, value in settings.items()}
+            environment = clean_environment(PYTHONPATH=str(ROOT / "central-services/src"), **named)
+            self._log = Path(self._folder.name, "log").open("w+")  # noqa: SIM115  # `stop` closes it
+            self._process = subprocess.Popen(
+                [rendered_python(), str(Path(__file__)), str(listening.fileno()), audience],
+                cwd=self._folder.name,
+                env=environment,
+                pass_fds=[listening.fileno()],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._log,
+                text=True,
+            )
+        self.made: dict[str, Any] = json.loads(self._line())
+
+    def rotate(self) -> str:
+        """Rotate the signing keys, and return the name of the one that signs now."""
+        assert self._process.stdin
+        self._process.stdin.write("rotate\n")
+        self._process.stdin.flush()
+        return self._line()
+
+    def stop(self) -> None:
+        """End the process, and delete its data."""
+        if self._process.returncode is None:
+            self._process.terminate()
+            self._process.communicate(timeout=60)
+            self._log.close()
+            self._folder.cleanup()
+
+    def _line(self) -> str:
+        assert self._process.stdout
+        line = self._process.stdout.readline()
+        if not line:
+            self._log.seek(0)
+            raise AssertionError(f"the auth service ended:\n{self._log.read()}")
+        return line.strip()
+
+
+async def _main(descriptor: int, audience: str) -> None:
+    import asyncio  # noqa: PLC0415  # all of these: the process's own
+    import contextlib  # noqa: PLC0415
+
+    import uvicorn  # noqa: PLC0415
+    from central_services.auth_service.app import build  # noqa: PLC0415
+    from central_services.core.migrations import Migrations  # noqa: PLC0415
+    from central_services.settings import Settings  # noqa: PLC0415
+
+    settings = Settings()
+    fast = {"jwks_max_age_s": JWKS_MAX_AGE_S, "key_check_s": 0.05}
+    settings = settings.model_copy(update={"auth": settings.auth.model_copy(update=fast)})
+    await Migrations(settings.database).upgrade()
+    app = build(settings)
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
+    listening = socket.socket(fileno=descriptor)
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    while not server.started:  # noqa: ASYNC110  # uvicorn tells it in no other way
+        await asyncio.sleep(0.01)  # between two looks
+    print(json.dumps(await _fill(app, audience)), flush=True)
+    reader = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
+    )
+    rotating = asyncio.create_task(_rotate(app, reader))
+    with contextlib.suppress(asyncio.CancelledError):
+        await serving
+    rotating.cancel()
+
+
+async def _rotate(app: Any, reader: Any) -> None:
+    import asyncio  # noqa: PLC0415  # as above
+
+    from central_services.auth_service.keys import RotationTooEarlyError  # noqa: PLC0415
+
+    ring = app.state.auth.ring
+    while await reader.readline():
+        while True:
+            try:
+                await ring.maintain(rotate=True)
+                break
+            except RotationTooEarlyError:
+                await asyncio.sleep(0.05)  # between two tries
+        print(ring.signing("ES256").kid, flush=True)
+
+
+async def _fill(app: Any, audience: str) -> dict[str, Any]:
+    from central_services.auth_service import schemas  # noqa: PLC0415  # as above
+    from central_services.auth_service.service import IdentityService  # noqa: PLC0415
+    from pydantic import SecretStr  # noqa: PLC0415
+
+    parts, password, made = app.state.auth, secrets.token_urlsafe(24), {}
+    async with parts.database.transaction() as session:
+
+        async def record(action: Any, *, target: str, data: dict[str, Any]) -> Any:
+            return await app.state.audit.record(action, target=target, data=data, session=session)
+
+        service = IdentityService(session, record, parts.clock)
+        await service.create_organisation(schemas.OrganisationCreate(slug="acme", name="Acme"))
+        await service.put_role("acme", "clerk", ["orders:read", "orders:write"])
+        user = await service.create_user(
+            schemas.UserCreate(
+                organisation="acme",
+                email="ada@example.com",
+                name="Ada",
+                password=SecretStr(password),
+            ),
+            await parts.passwords.hash(password),
+        )
+        await service.assign(user.id, ["clerk"])
+        for name, permissions in (
+            ("writer", ["orders:read", "orders:write"]),
+            ("reader", ["orders:read"]),
+        ):
+            asked = schemas.ClientCreate(
+                id=name,
+                name=name,
+                grant_types=["client_credentials"],
+                scopes=[],
+                permissions=permissions,
+                audiences=[audience],
+            )
+            made[name] = (await service.register_client(asked))[1]
+        spa = schemas.ClientCreate(
+            id="spa",
+            name="Shop",
+            auth_method="none",
+            redirect_uris=["https://shop.example.com/callback"],
+            audiences=[audience],
+            skip_consent=True,
+        )
+        await service.register_client(spa)
+    return {"secrets": made, "email": "ada@example.com", "password": password, "user": str(user.id)}
+
+
+if __name__ == "__main__":
+    import asyncio
+
+    os.umask(0o077)
+    asyncio.run(_main(int(sys.argv[1]), sys.argv[2]))

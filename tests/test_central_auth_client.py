@@ -1,0 +1,173 @@
+"""A rendered project and the auth service, both running: who gets in, and that rotations refuse nobody."""
+
+import base64
+import hashlib
+import itertools
+import json
+import re
+import secrets
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import httpx2
+import pytest
+from auth_process import AuthService
+from booting import Service, serving
+from rendering import Renderer, copy_project
+
+pytestmark = pytest.mark.slow
+
+AUDIENCE = "urn:slipway:acme-orders"
+PREFIX = "ACME_ORDERS_CENTRAL_AUTH__"
+CALLBACK = "https://shop.example.com/callback"
+ROTATIONS = 20
+LOAD = 4
+
+
+@pytest.fixture(scope="module")
+def auth() -> Iterator[AuthService]:
+    service = AuthService(AUDIENCE)
+    yield service
+    service.stop()
+
+
+@pytest.fixture(scope="module")
+def project(render: Renderer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = render("cookiecutter", use_central_auth=True, include_audit_logging=True)
+    return copy_project(made, tmp_path_factory.mktemp("auth") / "acme_orders")
+
+
+@pytest.fixture(scope="module")
+def orders(project: Path, auth: AuthService) -> Iterator[Service]:
+    settings = {
+        f"{PREFIX}ISSUER": auth.url,
+        f"{PREFIX}JWKS_REFETCH_S": "0.1",
+        "ACME_ORDERS_RATE_LIMIT__REQUESTS_PER_MINUTE": "1000000",
+        "ACME_ORDERS_JOBS__EMBEDDED_WORKER": "false",
+    }
+    with serving(project, **settings) as service:
+        yield service
+
+
+def own_token(auth: AuthService, client: str) -> str:
+    """Return a token of a client's own."""
+    answer = httpx2.post(
+        f"{auth.url}/oauth2/token",
+        data={"grant_type": "client_credentials", "resource": AUDIENCE},
+        auth=(client, auth.made["secrets"][client]),
+        timeout=60,
+    )
+    assert answer.status_code == 200, answer.text
+    token: str = answer.json()["access_token"]
+    return token
+
+
+def login(auth: AuthService) -> str:
+    """Return the access token of the user, who logs in on the service's own pages."""
+    verifier = secrets.token_urlsafe(48)
+    digest = hashlib.sha256(verifier.encode()).digest()
+    query = {
+        "response_type": "code",
+        "client_id": "spa",
+        "redirect_uri": CALLBACK,
+        "scope": "openid",
+        "resource": AUDIENCE,
+        "code_challenge": base64.urlsafe_b64encode(digest).rstrip(b"=").decode(),
+        "code_challenge_method": "S256",
+    }
+    with httpx2.Client(base_url=auth.url, timeout=60) as browser:
+        sent = browser.get("/oauth2/authorize", params=query)
+        page = browser.get(sent.headers["location"])
+        hidden = dict(re.findall(r'name="(\w+)" value="([^"]*)"', page.text))
+        known = {"email": auth.made["email"], "password": auth.made["password"]}
+        answer = browser.post("/login", data=hidden | known)
+        assert answer.headers["location"].startswith(CALLBACK), answer.text
+        code = dict(parse_qsl(urlsplit(answer.headers["location"]).query))["code"]
+        form = {"grant_type": "authorization_code", "client_id": "spa", "code": code}
+        form |= {"redirect_uri": CALLBACK, "code_verifier": verifier}
+        done = browser.post("/oauth2/token", data=form)
+    assert done.status_code == 200, done.text
+    token: str = done.json()["access_token"]
+    return token
+
+
+def place(orders: Service, token: str) -> int:
+    """Place an order, and return the status."""
+    body: dict[str, Any] = {
+        "currency": "EUR",
+        "lines": [{"sku": "T", "quantity": 1, "unit_price": 1}],
+    }
+    headers = {"content-type": "application/json", "authorization": f"Bearer {token}"}
+    return orders.call("POST", "/orders", json.dumps(body).encode(), **headers).status
+
+
+def test_who_logged_in_may_do_what_their_role_permits(auth: AuthService, orders: Service) -> None:
+    assert place(orders, login(auth)) == 201
+
+
+def test_services_token_is_accepted_and_the_forbidden_is_refused(
+    auth: AuthService, orders: Service
+) -> None:
+    assert place(orders, own_token(auth, "writer")) == 201
+    reader = own_token(auth, "reader")
+    assert place(orders, reader) == 403
+    assert orders.call("GET", "/orders", authorization=f"Bearer {reader}").status == 200
+    assert orders.call("GET", "/orders").status == 401
+
+
+class _Load:
+    """Callers who use tokens of all ages until they are told to stop."""
+
+    def __init__(self, auth: AuthService, orders: Service) -> None:
+        self.stop = threading.Event()
+        self.answers: list[int] = []
+        self.failures: list[BaseException] = []
+        self._auth, self._orders = auth, orders
+        self._threads = [threading.Thread(target=self._run) for _ in range(LOAD)]
+        for thread in self._threads:
+            thread.start()
+
+    def _run(self) -> None:
+        tokens = [own_token(self._auth, "writer")]
+        try:
+            for number in itertools.count():
+                if self.stop.is_set():
+                    return
+                if number % 10 == 0:
+                    tokens.append(own_token(self._auth, "writer"))
+                for token in (tokens[0], tokens[-1]):
+                    answer = self._orders.call("GET", "/orders", authorization=f"Bearer {token}")
+                    self.answers.append(answer.status)
+        except BaseException as error:  # noqa: BLE001  # the test raises it, in its own thread
+            self.failures.append(error)
+
+    def end(self) -> None:
+        self.stop.set()
+        for thread in self._threads:
+            thread.join(60)
+
+
+def test_twenty_rotations_under_load_refuse_no_valid_token(
+    auth: AuthService, orders: Service
+) -> None:
+    load = _Load(auth, orders)
+    try:
+        kids = {auth.rotate() for _ in range(ROTATIONS)}
+    finally:
+        load.end()
+    assert load.failures == []
+    assert len(kids) == ROTATIONS
+    assert len(load.answers) > 10 * ROTATIONS
+    assert set(load.answers) == {200}
+
+
+def test_tokens_are_checked_on_while_the_issuer_is_down(auth: AuthService, orders: Service) -> None:
+    token = own_token(auth, "writer")
+    assert place(orders, token) == 201
+    auth.stop()
+    assert place(orders, token) == 201
+    assert place(orders, token[:-6] + "AAAAAA") == 401
+    assert orders.call("GET", "/health/ready").json["status"] == "ready"
