@@ -2,9 +2,11 @@
 
 from typing import ClassVar
 
+from .audit_service.settings import AuditServiceSettings
 from .auth_service.settings import AuthSettings
 from .core.config import PlatformSettings
 from .kit.engines.settings import EnginesSettings
+from .witness_service.settings import WitnessSettings
 
 
 class Settings(PlatformSettings):
@@ -13,4 +15,6 @@ class Settings(PlatformSettings):
     app_name: ClassVar[str] = "Central Services"  # fmt: skip
 
     auth: AuthSettings = AuthSettings.model_construct()
+    audit_service: AuditServiceSettings = AuditServiceSettings.model_construct()
+    witness: WitnessSettings = WitnessSettings.model_construct()
     engines: EnginesSettings = EnginesSettings.model_construct()
