@@ -257,7 +257,7 @@ class AuditLog:
             action=name,
             actor=actor or SYSTEM,
             target=Target.parse(target),
-            outcome=Outcome(outcome),
+            outcome=outcome if isinstance(outcome, Outcome) else Outcome(outcome),
             reason=reason,
             before=said.before,
             after=said.after,

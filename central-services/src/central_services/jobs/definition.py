@@ -275,6 +275,16 @@ class TaskRegistry:
         for module in _MODULES:
             importlib.import_module(module, __package__)
 
+    def check(self) -> None:
+        """Find a wrong annotation of any task now, not with its first job.
+
+        Raises:
+            TypeError: When arguments or a result have a type that can't be stored.
+            NameError: When an annotation names what is not there.
+        """
+        for one in self:
+            one.types.check()
+
     def queues(self) -> list[str]:
         """Return the queues of all tasks, in the order of their names."""
         self.load()

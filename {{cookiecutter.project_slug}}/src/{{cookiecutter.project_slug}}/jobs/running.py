@@ -45,8 +45,7 @@ async def consuming(
 ) -> AsyncGenerator[Consumer]:
     """Yield a consumer with everything that tasks need; the caller lets it run."""
     # Before the resources: a module of tasks also says what is opened for them.
-    for task in TASKS:
-        task.types.check()  # a wrong annotation is found now, not with the first job
+    TASKS.check()
     async with AsyncExitStack() as stack:
         resources = await stack.enter_async_context(open_resources(settings))
         store = cast("JobStore", await client.backend())
