@@ -2,7 +2,11 @@
 
 import typer
 
+from .audit_service.commands import audit_service_app
 from .auth_service.commands import auth_app
+from .witness_service.commands import witness_app
 
 app = typer.Typer(help="Commands of this project.")
 app.add_typer(auth_app, name="auth")
+app.add_typer(audit_service_app, name="audit-service")
+app.add_typer(witness_app, name="witness")

@@ -5,11 +5,13 @@ from typing import ClassVar
 
 from pydantic import Field, field_validator
 
+from .audit_service.settings import AuditServiceSettings
 from .auth_service.settings import AuthSettings
 from .core.config import ENV_PREFIX, InsecureSetting, PlatformSettings
 from .kit.engines.settings import EnginesSettings
 from .kit.services import UnknownServiceError, choose
 from .services import SERVICES
+from .witness_service.settings import WitnessSettings
 
 
 class Settings(PlatformSettings):
@@ -22,6 +24,8 @@ class Settings(PlatformSettings):
         description="The service that `central-services serve` runs: one image, a role for each.",
     )
     auth: AuthSettings = AuthSettings.model_construct()
+    audit_service: AuditServiceSettings = AuditServiceSettings.model_construct()
+    witness: WitnessSettings = WitnessSettings.model_construct()
     engines: EnginesSettings = EnginesSettings.model_construct()
 
     @field_validator("service")

@@ -183,3 +183,27 @@ async def test_changes_are_audited(auth: Harness) -> None:
     organisation = {"slug": "new", "name": "New"}
     await auth.http.post("/admin/organisations", json=organisation, headers=headers)
     assert auth.audited[-2:] == ["user.created", "organisation.created"]
+
+
+async def test_own_token_of_a_client_names_its_organisation(auth: Harness) -> None:
+    headers = await _platform(auth)
+    body = {
+        "name": "Sender",
+        "organisation": "acme",
+        "grant_types": ["client_credentials"],
+        "scopes": ["audit"],
+        "permissions": ["audit:write"],
+    }
+    unknown = await auth.http.post(
+        "/admin/clients", json={**body, "organisation": "nobody"}, headers=headers
+    )
+    assert unknown.status_code == 404
+    made = (await auth.http.post("/admin/clients", json=body, headers=headers)).json()
+    assert made["organisation"] == "acme"
+    answer = await auth.http.post(
+        "/oauth2/token",
+        data={"grant_type": "client_credentials"},
+        auth=(made["id"], made["secret"]),
+    )
+    found = await auth.introspect(answer.json()["access_token"])
+    assert (found["org"], found["permissions"]) == ("acme", ["audit:write"])

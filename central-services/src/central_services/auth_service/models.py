@@ -83,7 +83,7 @@ class UserRoleRow(Base):
 
 
 class ClientRow(Base):
-    """A client application (RFC 6749 section 2)."""
+    """A client application (RFC 6749 section 2); its own tokens name its organisation, if it has one."""
 
     __tablename__ = "auth_clients"
     __table_args__ = (
@@ -95,6 +95,7 @@ class ClientRow(Base):
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     name: Mapped[str] = mapped_column(Name)
+    organisation: Mapped[str | None] = mapped_column(String(63))
     auth_method: Mapped[str] = mapped_column(String(32))
     secret_digest: Mapped[str | None] = mapped_column(Digest)
     jwks: Mapped[dict[str, Any] | None] = mapped_column(JSON)

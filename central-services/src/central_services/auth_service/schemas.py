@@ -122,6 +122,9 @@ class ClientCreate(_Model):
 
     id: Slug | None = Field(default=None, description="By default a random one.")
     name: Text
+    organisation: Slug | None = Field(
+        default=None, description="The tenant that its own tokens are of."
+    )
     auth_method: AuthMethod = Field(
         default="client_secret_basic", description="`none` makes it a public client."
     )
@@ -155,6 +158,7 @@ class Client(_Model):
 
     id: str
     name: str
+    organisation: str | None
     auth_method: AuthMethod
     redirect_uris: list[str]
     post_logout_redirect_uris: list[str]

@@ -202,8 +202,11 @@ class IdentityService:
         Raises:
             InvalidClientMetadataError: When the registration contradicts itself.
             TakenError: When the id is in use.
+            UnknownError: When there is no such organisation.
         """
         check_client(asked)
+        if asked.organisation is not None:
+            await self.organisation(asked.organisation)
         secret = new_secret() if asked.auth_method == "client_secret_basic" else None
         row = ClientRow(
             **asked.model_dump(exclude={"id"}),

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from string import Formatter
 from urllib.parse import urlsplit
 
 from ..core.config import ENV_PREFIX
@@ -145,7 +146,12 @@ class Plan:
         if EngineName.NATS in service.engines:
             found["JOBS__URL"] = self.engine_url(EngineName.NATS)
         url = self.service_url(service)
-        found |= {name: text.replace("{url}", url) for name, text in service.own}
+        urls = {other.name: self.service_url(other) for other in self.services} | {"url": url}
+        found |= {
+            name: text.format(**urls)
+            for name, text in service.own
+            if all(field in urls for _, field, _, _ in Formatter().parse(text) if field)
+        }
         given = {f"{ENV_PREFIX}{name}": value for name, value in found.items()}
         variables = {**given, **os.environ}
         if "PYTHONPATH" in variables:  # which may be relative, and the process runs elsewhere

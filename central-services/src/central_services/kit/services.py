@@ -52,7 +52,8 @@ class Service:
         engines: What has to run before it.
         exports: Settings that a project connects to it with, without the project's prefix; `{url}` stands
             for its address, as in `("AUTH__ISSUER", "{url}")`.
-        own: Settings of its own that hold its address, in the same form, for when its port is another.
+        own: Settings of its own that hold its address, in the same form, for when its port is another;
+            `{auth}` stands for the address of that service, and leaves the setting out where it does not run.
     """
 
     name: str

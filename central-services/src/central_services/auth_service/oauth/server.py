@@ -163,7 +163,8 @@ class AuthorizationServer(AuthlibServer):  # type: ignore[misc]  # Authlib has n
     ) -> str:
         """Return an access token; without a subject it is the client's own."""
         if subject is None or family is None:
-            about: dict[str, Any] = {"permissions": client.row.permissions}
+            row = client.row
+            about: dict[str, Any] = {"org": row.organisation, "permissions": row.permissions}
             return self.call.mint.access_token(
                 subject=client.client_id,
                 client_id=client.client_id,

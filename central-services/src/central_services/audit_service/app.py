@@ -1,0 +1,148 @@
+"""The audit service, put together; the only module that makes its parts."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from fastapi import FastAPI
+
+from ..api.health import HealthCheck
+from ..audit.events import Retention
+from ..audit.keys import SubjectKeys
+from ..audit.store import KEYS
+from ..clients.http import HttpClient
+from ..core.app import build_app
+from ..kit.cursors import Cursors
+from .dependencies import Parts
+from .endpoints import ROUTERS
+from .events import MAX_BATCH
+from .housekeeping import keep_house
+from .ingest import Ingest
+from .keys import LogKeys
+from .payloads import PayloadCodec
+from .sealer import Sealer
+from .tokens import RemoteKeys, TokenVerifier
+from .witnessing import Witnesses
+
+if TYPE_CHECKING:
+    from ..settings import Settings
+
+_ROUTES = {"POST /v1/events": 60_000, "POST /v1/receipts": 6_000}
+"""Requests a minute from one address: projects send in batches, and have proven who they are."""
+
+
+def build(settings: Settings) -> FastAPI:
+    """Return a new application; nothing is opened before its lifespan starts."""
+
+    async def is_taking() -> bool:
+        parts: Parts | None = getattr(app.state, "audit_service", None)
+        return parts is not None and parts.ingest.is_alive and not parts.sealer.last_error
+
+    limits, security = settings.rate_limit, settings.security
+    largest = min(settings.audit_service.max_event_bytes * MAX_BATCH, 32 * 1024 * 1024)
+    changed = {
+        "rate_limit": limits.model_copy(
+            update={
+                "routes": {**_ROUTES, **limits.routes},
+                "exempt_paths": (*limits.exempt_paths, "/v1/log/"),
+            }
+        ),
+        "security": security.model_copy(
+            update={"max_body_bytes": max(security.max_body_bytes, largest)}
+        ),
+    }
+    app = build_app(
+        settings.model_copy(update=changed),
+        routers=ROUTERS,
+        lifespans=[audit_service_lifespan],
+        checks=[HealthCheck("trail", is_taking)],
+    )
+    app.state.settings = settings
+    return app
+
+
+def utc_now() -> datetime:
+    """Return the time, aware and in UTC."""
+    return datetime.now(UTC)
+
+
+def make_http(settings: Settings) -> HttpClient:
+    """Return a client that may also call whom the settings of this service name."""
+    own, calls = settings.audit_service, settings.http_client
+    urls = (own.issuer, own.jwks_url or "", *own.witnesses)
+    hosts = filter(None, (urlsplit(url).hostname for url in urls))
+    allowed = (*calls.allowed_internal_hosts, *hosts)
+    return HttpClient(calls.model_copy(update={"allowed_internal_hosts": allowed}))
+
+
+def make_parts(app: FastAPI, http: HttpClient, subjects: SubjectKeys, keys: LogKeys) -> Parts:
+    """Return what the service is made of, for an application whose database is open."""
+    settings, database = app.state.settings.audit_service, app.state.database
+    codec = PayloadCodec(subjects, keys.master)
+    witnesses = Witnesses(database, http, settings.witnesses, settings.witness_keys)
+    sealer = Sealer(database, keys, codec, witnesses, interval_s=settings.seal_interval_s)
+    days = {Retention(name): count for name, count in settings.retention_days.items()}
+    source = RemoteKeys(
+        settings.jwks_url or f"{settings.issuer}/oauth2/jwks",
+        http,
+        max_age_s=settings.jwks_max_age_s,
+    )
+    return Parts(
+        settings=settings,
+        database=database,
+        keys=keys,
+        codec=codec,
+        ingest=Ingest(
+            database,
+            codec,
+            days,
+            clock=utc_now,
+            stored=sealer.wake,
+            max_pending=settings.max_pending,
+        ),
+        sealer=sealer,
+        witnesses=witnesses,
+        verifier=TokenVerifier(
+            source,
+            issuer=settings.issuer,
+            audience=settings.wanted_audience,
+            skew_s=settings.clock_skew_s,
+            clock=utc_now,
+        ),
+        cursors=Cursors(keys.derived("cursors")),
+        clock=utc_now,
+    )
+
+
+@asynccontextmanager
+async def audit_service_lifespan(app: FastAPI) -> AsyncGenerator[None]:
+    """Open the keys, take events and seal them; what was taken is sealed at the end.
+
+    Raises:
+        AuditKeyError: A key is malformed, or is not the one that is in use.
+    """
+    settings: Settings = app.state.settings
+    keys = LogKeys.of(settings.audit_service)
+    async with contextlib.AsyncExitStack() as stack:
+        http = make_http(settings)
+        stack.push_async_callback(http.aclose)
+        subjects = SubjectKeys(settings.audit_service.path / KEYS, keys.master)
+        stack.callback(subjects.close)
+        app.state.audit_service = parts = make_parts(app, http, subjects, keys)
+        tasks = [
+            asyncio.create_task(parts.sealer.run()),
+            asyncio.create_task(keep_house(parts.database, app.state.audit, parts.clock)),
+        ]
+        try:
+            yield
+        finally:
+            await parts.ingest.aclose()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)

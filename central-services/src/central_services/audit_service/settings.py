@@ -1,0 +1,138 @@
+"""Settings of the audit service; those of its own trail, as every project has one, are `AUDIT__...`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, SecretStr
+
+from ..core.audit_settings import RETENTION_DAYS, AuditSettings, RetentionClass
+from ..core.sections import CommaList, Section
+
+
+def _with_usual_days(value: object) -> object:
+    """Let the environment name only the classes that differ."""
+    return {**RETENTION_DAYS, **value} if isinstance(value, dict) else value
+
+
+class AuditServiceSettings(Section):
+    """Whose tokens it takes, and how the logs of its tenants are kept."""
+
+    url: str = Field(
+        default="http://127.0.0.1:8102",
+        pattern=r"^https?://[^?#]*[^?#/]$",
+        description="The service's public URL; tokens have to be meant for it.",
+    )
+    audience: str | None = Field(
+        default=None, description="Audience that tokens have to name; by default the URL."
+    )
+    issuer: str = Field(
+        default="http://127.0.0.1:8101", description="The auth service whose tokens it takes."
+    )
+    jwks_url: str | None = Field(
+        default=None, description="The issuer's key set; by default its /oauth2/jwks."
+    )
+    jwks_max_age_s: float = Field(
+        default=300.0, gt=0, description="Seconds after which the key set is fetched anew."
+    )
+    clock_skew_s: int = Field(
+        default=30, ge=0, le=120, description="Seconds that the issuer's clock may be wrong."
+    )
+    client_id: str = Field(
+        default="audit-pages",
+        description="The public client of the auth service that people sign in to the pages with.",
+    )
+    session_s: int = Field(
+        default=3_600, ge=60, description="Seconds that a login to the pages lives."
+    )
+    path: Path = Field(
+        default=Path("data/audit-service"),
+        description="Folder of the keys of people's data; absolute in production, not in the"
+        " backups of the database.",
+    )
+    origin: str = Field(
+        default="central-services/events",
+        pattern=r"^[A-Za-z0-9._/-]+$",
+        max_length=150,
+        description="What the name of every tenant's log begins with; one deployment, one name.",
+    )
+    signing_key: SecretStr | None = Field(
+        default=None,
+        description="Signs checkpoints; `audit-service keygen` makes one. Required in production.",
+    )
+    master_key: SecretStr | None = Field(
+        default=None,
+        description="Wraps the keys of people's data; made with it. Required in production.",
+    )
+    seal_interval_s: float = Field(
+        default=0.25, gt=0, le=1, description="Seconds between two checkpoints of a log."
+    )
+    witnesses: CommaList = Field(
+        default=(),
+        description="Addresses of witnesses; a receipt waits until one has cosigned.",
+    )
+    witness_keys: CommaList = Field(
+        default=(),
+        description="Their verification keys; without any, what a witness itself says at start-up.",
+    )
+    max_event_bytes: int = Field(
+        default=65_536, ge=1_024, le=1_048_576, description="Largest event, as canonical JSON."
+    )
+    max_pending: int = Field(
+        default=1_000, ge=1, description="Batches that may wait for the disk; more get 503."
+    )
+    retention_days: Annotated[
+        dict[RetentionClass, Annotated[int, Field(ge=1)]], BeforeValidator(_with_usual_days)
+    ] = Field(
+        default=RETENTION_DAYS,
+        description="Days that the events of each retention class are kept, as JSON.",
+    )
+
+    @property
+    def wanted_audience(self) -> str:
+        """The audience of a token that is meant for this service."""
+        return self.audience or self.url
+
+    @property
+    def is_https(self) -> bool:
+        """Whether browsers reach the service over https."""
+        return self.url.startswith("https://")
+
+    @property
+    def key_settings(self) -> AuditSettings:
+        """Where the keys are, as the platform's own trail is told."""
+        return AuditSettings(
+            path=self.path,
+            origin=self.origin,
+            signing_key=self.signing_key,
+            master_key=self.master_key,
+        )
+
+    def insecure(self) -> Iterator[tuple[str, bool, str, str]]:
+        """Yield rules for production, as `PlatformSettings` does."""
+        yield (
+            "AUDIT_SERVICE__URL",
+            not self.is_https,
+            "events and tokens would travel unencrypted",
+            "Set it to the public https:// URL of this service.",
+        )
+        yield (
+            "AUDIT_SERVICE__SIGNING_KEY",
+            self.signing_key is None or self.master_key is None,
+            "the keys of the logs would lie beside them",
+            "Set it and AUDIT_SERVICE__MASTER_KEY to what `audit-service keygen` prints.",
+        )
+        yield (
+            "AUDIT_SERVICE__PATH",
+            not self.path.is_absolute(),
+            "the keys of people's data would be lost with the container's folder",
+            "Set an absolute path on a disk that is kept.",
+        )
+        yield (
+            "AUDIT_SERVICE__WITNESS_KEYS",
+            bool(self.witnesses) and not self.witness_keys,
+            "whoever answers at the address of a witness would be believed",
+            "List the verification keys of the witnesses.",
+        )
