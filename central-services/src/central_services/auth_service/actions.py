@@ -81,10 +81,12 @@ REUSE_DETECTED = _action(
 USER_CREATED = _action("user.created", "A user was added", ChangeData, 3001, 1)
 USER_CHANGED = _action("user.changed", "A user was changed", ChangeData, 3001, 99)
 PASSWORD_CHANGED = _action("user.password_changed", "A password was changed", _Data, 3001, 3)
+USER_DELETED = _action("user.deleted", "A user was deleted", ChangeData, 3001, 6)
 ORGANISATION_CREATED = _action(
     "organisation.created", "An organisation was added", ChangeData, 6003, 1
 )
 ROLE_CHANGED = _action("role.changed", "A role was added or changed", ChangeData, 3005, 1)
+ROLE_DELETED = _action("role.deleted", "A role was deleted", ChangeData, 3005, 2)
 ROLES_ASSIGNED = _action("user.roles_assigned", "A user got other roles", ChangeData, 3005, 1)
 CLIENT_CREATED = _action("client.created", "A client was registered", ChangeData, 6003, 1)
 CLIENT_CHANGED = _action("client.changed", "A client was changed", ChangeData, 6003, 3)

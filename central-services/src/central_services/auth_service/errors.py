@@ -49,6 +49,13 @@ class CredentialsError(AuthError):
     title = "Not authenticated"
 
 
+class RequestRefusedError(AuthError):
+    """The authorization server refuses the request; `error` is its code (RFC 6749 section 5.2)."""
+
+    status = 400
+    title = "Request refused"
+
+
 class ForbiddenError(AuthError):
     """The caller may not do this."""
 

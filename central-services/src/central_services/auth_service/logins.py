@@ -170,6 +170,19 @@ class Logins:
             target = f"session:{login.session_id}"
             await audit.within(session).record(LOGGED_OUT, target=target, actor=login.actor)
 
+    async def end(
+        self, user_id: UUID, session_id: UUID | None, family_id: UUID, audit: RequestAudit
+    ) -> None:
+        """End the login that a token comes from, and every token of its authorization."""
+        now = self.clock()
+        async with self.database.transaction() as session:
+            repository = IdentityRepository(session)
+            await repository.burn_families(user_id, now, "logout", family=family_id)
+            if session_id is not None:
+                await repository.end_logins(user_id, now, session=session_id)
+            target = f"session:{session_id}" if session_id else f"authorization:{family_id}"
+            await audit.within(session).record(LOGGED_OUT, target=target)
+
     async def revoke(self, login: Login, session_id: UUID, audit: RequestAudit) -> None:
         """End one of a user's own sessions.
 

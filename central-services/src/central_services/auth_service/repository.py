@@ -79,6 +79,22 @@ class IdentityRepository:
         query = select(RoleRow).where(RoleRow.organisation_id == organisation)
         return (await self.session.scalars(query.order_by(RoleRow.name))).all()
 
+    async def roles_after(
+        self, *, organisation: UUID | None, after: UUID | None, limit: int
+    ) -> Sequence[tuple[RoleRow, str]]:
+        """Return roles by id, from after one on, each with its organisation's slug."""
+        query = (
+            select(RoleRow, OrganisationRow.slug)
+            .join(OrganisationRow, OrganisationRow.id == RoleRow.organisation_id)
+            .order_by(RoleRow.id)
+            .limit(limit)
+        )
+        if organisation is not None:
+            query = query.where(RoleRow.organisation_id == organisation)
+        if after is not None:
+            query = query.where(RoleRow.id > after)
+        return [(row[0], row[1]) for row in await self.session.execute(query)]
+
     async def roles_of(self, user: UUID) -> Sequence[RoleRow]:
         """Return the roles of a user."""
         query = (
@@ -135,9 +151,13 @@ class IdentityRepository:
         ended = query.values(revoked_at=now).returning(SessionRow.id)
         return len((await self.session.scalars(ended)).all())
 
-    async def burn_families(self, user: UUID, now: datetime, because: str) -> None:
-        """Revoke everything that a user authorized."""
+    async def burn_families(
+        self, user: UUID, now: datetime, because: str, *, family: UUID | None = None
+    ) -> None:
+        """Revoke everything that a user authorized, or one authorization."""
         query = update(FamilyRow).where(FamilyRow.user_id == user, FamilyRow.revoked_at.is_(None))
+        if family is not None:
+            query = query.where(FamilyRow.id == family)
         await self.session.execute(query.values(revoked_at=now, revoked_because=because))
 
     async def consent(self, user: UUID, client: str) -> ConsentRow | None:

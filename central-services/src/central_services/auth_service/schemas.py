@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+_SCOPE = r"^[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*$"
 _PLAIN = r"^[^\x00-\x1f\x7f]*$"
 
 Slug: TypeAlias = Annotated[
@@ -62,6 +63,54 @@ class Organisation(_Model):
     name: str
 
 
+class LoginRequest(_Model):
+    """What logs a user in."""
+
+    email: Email
+    password: SecretStr = Field(max_length=200)
+    scope: Annotated[str, Field(pattern=_SCOPE, max_length=1000)] | None = Field(
+        default=None, description="By default all that the client may, but `offline_access`."
+    )
+
+
+class RefreshRequest(_Model):
+    """A refresh token."""
+
+    refresh_token: SecretStr = Field(min_length=1, max_length=200)
+
+
+class Tokens(_Model):
+    """A token response (RFC 6749 section 5.1)."""
+
+    access_token: str
+    token_type: str
+    expires_in: int = Field(description="Seconds.")
+    scope: str
+    refresh_token: str | None = None
+    id_token: str | None = None
+
+
+class VerifyRequest(_Model):
+    """What to verify."""
+
+    token: SecretStr = Field(min_length=1, max_length=8192)
+
+
+class Verified(_Model):
+    """Who a token stands for and what it permits; all else is left out when it is not active."""
+
+    active: bool
+    kind: Literal["user", "client"] | None = None
+    subject: str | None = None
+    client_id: str | None = None
+    organisation: str | None = None
+    scope: str | None = None
+    roles: list[str] | None = None
+    permissions: list[str] | None = None
+    audiences: list[str] | None = None
+    expires_at: int | None = Field(default=None, description="Seconds since 1970.")
+
+
 class UserCreate(_Model):
     """A new user."""
 
@@ -92,6 +141,24 @@ class UserPage(_Model):
     next_cursor: str | None = Field(description="Pass it as `cursor`; null on the last page.")
 
 
+class UserPut(_Model):
+    """What may change of a user."""
+
+    email: Email = Field(description="Another address is not verified.")
+    name: Text
+    status: Literal["active", "disabled"] = "active"
+
+
+class Session(_Model):
+    """A login that is open."""
+
+    id: UUID
+    user_agent: str
+    authenticated_at: datetime
+    seen_at: datetime
+    expires_at: datetime
+
+
 class UserStatus(_Model):
     """Whether a user may log in."""
 
@@ -109,6 +176,36 @@ class Role(_Model):
 
     name: str
     permissions: list[str]
+
+
+class RoleCreate(_Model):
+    """A new role."""
+
+    organisation: Slug
+    name: Slug
+    permissions: list[Permission] = Field(max_length=200)
+
+
+class TenantRole(_Model):
+    """A role, with where it belongs."""
+
+    id: UUID
+    organisation: str
+    name: str
+    permissions: list[str]
+
+
+class RolePage(_Model):
+    """Some roles by id."""
+
+    items: list[TenantRole]
+    next_cursor: str | None = Field(description="Pass it as `cursor`; null on the last page.")
+
+
+class RoleId(_Model):
+    """Which role to give."""
+
+    role_id: UUID
 
 
 class RoleNames(_Model):

@@ -6,10 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
-from joserfc.errors import JoseError
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -21,14 +19,17 @@ from .actions import (
     ORGANISATION_CREATED,
     PASSWORD_CHANGED,
     ROLE_CHANGED,
+    ROLE_DELETED,
     ROLES_ASSIGNED,
+    SESSION_REVOKED,
     USER_CHANGED,
     USER_CREATED,
+    USER_DELETED,
 )
+from .client_metadata import check_client
 from .errors import ForbiddenError, InvalidClientMetadataError, TakenError, UnknownError
 from .logins import normal_email
 from .models import ClientRow, OrganisationRow, RoleRow, UserRow
-from .oauth.clients import import_keys
 from .repository import IdentityRepository
 from .sealing import digest, new_secret
 
@@ -36,8 +37,6 @@ PLATFORM = "auth:admin"
 """The permission to administer everything."""
 ORGANISATION = "auth:org-admin"
 """The permission to administer one's own organisation."""
-
-_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 class Record(Protocol):
@@ -139,9 +138,57 @@ class IdentityService:
             raise UnknownError("There is no such user.")
         return await self.user(row.id)
 
+    async def changeable_user(self, key: UUID) -> UserRow:
+        """Return a user whom the caller may change.
+
+        Raises:
+            ForbiddenError: When the user may more than the caller: whoever could give them another
+                address could become them.
+            UnknownError: As for `user`.
+        """
+        row = await self.user(key)
+        if self.organisation_id is not None:
+            self._require_below(*await self.repository.roles_of(row.id))
+        return row
+
+    async def change_user(self, key: UUID, asked: schemas.UserPut) -> UserRow:
+        """Change who a user is; another address is not verified.
+
+        Raises:
+            TakenError: When the address is in use.
+        """
+        row, email = await self.changeable_user(key), normal_email(asked.email)
+        fields = [
+            n for n, new in (("name", asked.name), ("email", email)) if getattr(row, n) != new
+        ]
+        if email != row.email:
+            other = await self.repository.user_by_email(email)
+            if other is not None:
+                raise TakenError("The address is in use.")
+            row.email, row.email_verified = email, False
+        row.name = asked.name
+        if asked.status != row.status:
+            await self.set_status(key, asked.status)
+        await self._flush("The address is in use.")
+        await self._record(USER_CHANGED, f"user:{row.id}", fields)
+        return row
+
+    async def delete_user(self, key: UUID) -> None:
+        """Delete a user, and with them every session and token; the audit trail stays."""
+        row = await self.changeable_user(key)
+        await self.session.delete(row)
+        await self._record(USER_DELETED, f"user:{key}")
+
+    async def end_sessions(self, key: UUID) -> None:
+        """Log a user out everywhere: every session and token ends."""
+        row, now = await self.user(key), self.clock()
+        await self.repository.end_logins(row.id, now)
+        await self.repository.burn_families(row.id, now, "sessions")
+        await self.record(SESSION_REVOKED, target=f"user:{row.id}", data={})
+
     async def set_status(self, key: UUID, status: str) -> UserRow:
         """Let a user log in, or stop that, and with it every session and token at once."""
-        row = await self.user(key)
+        row = await self.changeable_user(key)
         row.status = status
         if status == "disabled":
             await self.repository.end_logins(row.id, self.clock())
@@ -161,22 +208,81 @@ class IdentityService:
     async def put_role(self, slug: str, name: str, permissions: list[str]) -> RoleRow:
         """Add a role, or change what it permits."""
         organisation = await self.organisation(slug)
-        if self.organisation_id is not None and PLATFORM in permissions:
-            raise ForbiddenError(f"Only {PLATFORM} can give {PLATFORM}.")
         row = await self.repository.role(organisation.id, name)
-        wanted = sorted(set(permissions))
-        if row is None:
-            row = RoleRow(
-                id=uuid4(),
-                organisation_id=organisation.id,
-                name=name,
-                permissions=wanted,
-                created_at=self.clock(),
-            )
-            await self._add(row, f"The role {name} was added meanwhile.")
-        row.permissions = wanted
+        if row is not None:
+            return await self.change_role(row.id, permissions)
+        return await self.create_role(slug, name, permissions)
+
+    async def create_role(self, slug: str, name: str, permissions: list[str]) -> RoleRow:
+        """Add a role.
+
+        Raises:
+            ForbiddenError: When it would permit more than the caller may give.
+            TakenError: When the organisation has a role of this name.
+        """
+        organisation = await self.organisation(slug)
+        row = RoleRow(
+            id=uuid4(),
+            organisation_id=organisation.id,
+            name=name,
+            permissions=sorted(set(permissions)),
+            created_at=self.clock(),
+        )
+        self._require_below(row)
+        await self._add(row, f"There is a role {name}.")
         await self._record(ROLE_CHANGED, f"role:{row.id}", ["permissions"])
         return row
+
+    async def role(self, key: UUID) -> RoleRow:
+        """Return a role that the caller may see.
+
+        Raises:
+            UnknownError: When there is none, or it is another tenant's.
+        """
+        row = await self.session.get(RoleRow, key)
+        if row is None or self.organisation_id not in {None, row.organisation_id}:
+            raise UnknownError("There is no such role.")
+        return row
+
+    async def change_role(self, key: UUID, permissions: list[str]) -> RoleRow:
+        """Change what a role permits.
+
+        Raises:
+            ForbiddenError: When it permits more than the caller may give, before or after.
+        """
+        row = await self.role(key)
+        self._require_below(row)
+        row.permissions = sorted(set(permissions))
+        self._require_below(row)
+        await self._record(ROLE_CHANGED, f"role:{row.id}", ["permissions"])
+        return row
+
+    async def delete_role(self, key: UUID) -> None:
+        """Delete a role; who had it has it no more."""
+        row = await self.role(key)
+        self._require_below(row)
+        await self.session.delete(row)
+        await self._record(ROLE_DELETED, f"role:{key}")
+
+    async def give_role(self, key: UUID, role_id: UUID) -> list[RoleRow]:
+        """Give a user a role of their organisation; returns all that they have then."""
+        user, role = await self.user(key), await self.role(role_id)
+        if role.organisation_id != user.organisation_id:
+            raise UnknownError("There is no such role.")
+        names = [row.name for row in await self.repository.roles_of(user.id)]
+        return await self.assign(key, [*names, role.name])
+
+    async def take_role(self, key: UUID, role_id: UUID) -> None:
+        """Take a role from a user.
+
+        Raises:
+            UnknownError: When they don't have it.
+        """
+        user = await self.changeable_user(key)
+        held = await self.repository.roles_of(user.id)
+        if role_id not in {row.id for row in held}:
+            raise UnknownError("The user has no such role.")
+        await self.assign(key, [row.name for row in held if row.id != role_id])
 
     async def assign(self, key: UUID, names: list[str]) -> list[RoleRow]:
         """Give a user these roles of their organisation, and no others.
@@ -184,14 +290,13 @@ class IdentityService:
         Raises:
             UnknownError: When there is no such user or role.
         """
-        user = await self.user(key)
+        user = await self.changeable_user(key)
         known = {role.name: role for role in await self.repository.roles(user.organisation_id)}
         missing = [name for name in names if name not in known]
         if missing:
             raise UnknownError(f"There is no role {', '.join(missing)}.")
         roles = [known[name] for name in dict.fromkeys(names)]
-        if self.organisation_id is not None and any(PLATFORM in r.permissions for r in roles):
-            raise ForbiddenError(f"Only {PLATFORM} can give {PLATFORM}.")
+        self._require_below(*roles)
         await self.repository.assign(user.id, roles)
         await self._record(ROLES_ASSIGNED, f"user:{user.id}", ["roles"])
         return roles
@@ -251,6 +356,17 @@ class IdentityService:
         await self._record(CLIENT_CHANGED, f"client:{row.id}", ["disabled"])
         return row
 
+    def _require_below(self, *roles: RoleRow) -> None:
+        """Refuse an organisation's admin what only the platform's may touch."""
+        if self.organisation_id is not None and any(PLATFORM in r.permissions for r in roles):
+            raise ForbiddenError(f"Only {PLATFORM} can give and take {PLATFORM}.")
+
+    async def _flush(self, taken: str) -> None:
+        try:
+            await self.session.flush()
+        except IntegrityError:
+            raise TakenError(taken) from None
+
     async def _add(self, row: OrganisationRow | UserRow | RoleRow | ClientRow, taken: str) -> None:
         try:
             # In a savepoint, so that the session can still be used.
@@ -261,62 +377,3 @@ class IdentityService:
 
     async def _record(self, action: Action, target: str, fields: list[str] | None = None) -> None:
         await self.record(action, target=target, data={"fields": fields or []})
-
-
-def check_client(asked: schemas.ClientCreate) -> None:
-    """Refuse a registration that contradicts itself (RFC 7591 section 2.1, RFC 9700).
-
-    Raises:
-        InvalidClientMetadataError: Saying what to change.
-    """
-    grants = set(asked.grant_types)
-    if "authorization_code" in grants and not asked.redirect_uris:
-        raise InvalidClientMetadataError("authorization_code needs redirect_uris.")
-    if asked.auth_method == "none" and "client_credentials" in grants:
-        raise InvalidClientMetadataError("A public client has no credentials of its own.")
-    if asked.auth_method == "none" and asked.may_introspect:
-        raise InvalidClientMetadataError("A public client can't ask about tokens.")
-    if "refresh_token" in grants and "authorization_code" not in grants:
-        raise InvalidClientMetadataError("refresh_token comes with authorization_code only.")
-    if (asked.auth_method == "private_key_jwt") != (asked.jwks is not None):
-        raise InvalidClientMetadataError("jwks goes with private_key_jwt, and only with it.")
-    if asked.jwks is not None:
-        _check_keys(asked.jwks)
-    for uri in (*asked.redirect_uris, *asked.post_logout_redirect_uris):
-        _check_redirect_uri(uri)
-
-
-def _check_keys(jwks: dict[str, Any]) -> None:
-    listed = jwks.get("keys")
-    if not isinstance(listed, list) or not all(map(_is_strong, listed)):
-        raise InvalidClientMetadataError("jwks holds EC, OKP and RSA keys from 2048 bits on.")
-    try:
-        keys = list(import_keys(jwks))
-    except (JoseError, ValueError, KeyError, TypeError, AttributeError):
-        raise InvalidClientMetadataError("jwks is no key set (RFC 7517).") from None
-    if not keys or any(key.is_private for key in keys):
-        raise InvalidClientMetadataError("jwks holds public keys only.")
-
-
-def _is_strong(key: object) -> bool:
-    """Whether a JWK is of a kind that proves something, judged before it is parsed."""
-    if not isinstance(key, dict):
-        return False
-    # 2048 bits are 342 characters of base64url.
-    is_long = len(str(key.get("n", ""))) >= 342
-    return key.get("kty") in {"EC", "OKP"} or (key.get("kty") == "RSA" and is_long)
-
-
-def _check_redirect_uri(uri: str) -> None:
-    """Refuse a redirect URI that others could receive (RFC 9700 section 2.1, RFC 8252)."""
-    parts = urlsplit(uri)
-    is_local = parts.scheme == "http" and parts.hostname in _LOOPBACK
-    # A private-use scheme is a reversed domain name (RFC 8252 section 7.1), so never javascript:.
-    is_app = "." in parts.scheme and not parts.netloc
-    is_web = parts.scheme == "https" and bool(parts.hostname)
-    if not (is_local or is_app or is_web) or "*" in uri:
-        raise InvalidClientMetadataError(
-            f"{uri}: use https, a loopback address or an app's scheme."
-        )
-    if parts.fragment or "#" in uri or parts.username is not None:
-        raise InvalidClientMetadataError(f"{uri}: leave out fragment and user.")

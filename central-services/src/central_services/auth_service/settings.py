@@ -40,6 +40,10 @@ class AuthSettings(Section):
         default=None,
         description="Audience of tokens of clients without one; by default the issuer.",
     )
+    first_party_client: str | None = Field(
+        default=None,
+        description="Client of the house whose users log in at `/auth/login`; by default none.",
+    )
     access_token_s: int = Field(
         default=300, ge=30, le=3600, description="Seconds that access and ID tokens live."
     )

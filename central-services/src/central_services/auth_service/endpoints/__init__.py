@@ -2,9 +2,12 @@
 
 from .admin import router as admin
 from .discovery import router as discovery
+from .first_party import router as first_party
 from .oauth import router as oauth
 from .pages import router as pages
+from .roles import router as roles
+from .users import router as users
 
-ROUTERS = (discovery, oauth, pages, admin)
+ROUTERS = (discovery, oauth, pages, first_party, users, roles, admin)
 
 __all__ = ["ROUTERS"]

@@ -9,79 +9,19 @@ from __future__ import annotations
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import APIRouter, Path, Query, Response
 
 from ...api.problems import problem_responses
-from ...audit import Action, AuditEvent
 from .. import schemas
-from ..dependencies import Audit, AuthParts, Caller, DbSession
-from ..errors import (
-    CredentialsError,
-    ForbiddenError,
-    InvalidClientMetadataError,
-    PasswordPolicyError,
-    TakenError,
-    UnknownError,
-)
-from ..models import ClientRow, UserRow
-from ..service import ORGANISATION, PLATFORM, IdentityService
+from ..dependencies import AuthParts
+from ..errors import InvalidClientMetadataError, PasswordPolicyError, TakenError
+from ..models import ClientRow
+from .identities import ERRORS, AllIdentities, Identities, Limit, user_of
 
 router = APIRouter(prefix="/admin", tags=["admin"])
 
 Slug = Annotated[str, Path(pattern=r"^[a-z0-9-]+$", max_length=63)]
 ClientId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]+$", max_length=64)]
-Limit = Annotated[int, Query(ge=1, le=100, description="Items per page.")]
-
-
-async def _service(
-    session: DbSession, parts: AuthParts, caller: Caller, audit: Audit
-) -> IdentityService:
-    """Return the service in the request's transaction, confined to what the caller may touch."""
-    if caller.claims is None:
-        raise ForbiddenError("Send an access token.")
-    recording = audit.within(session)
-
-    async def record(action: Action, *, target: str, data: dict[str, Any]) -> AuditEvent:
-        return await recording.record(action, target=target, data=data)
-
-    held = caller.claims.claims.get("permissions") or []
-    service = IdentityService(session, record, parts.clock)
-    if PLATFORM in held:
-        return service
-    if ORGANISATION not in held or caller.family is None:
-        raise ForbiddenError(f"This needs the permission {PLATFORM}.")
-    organisation = await service.organisation(str(caller.claims.claims.get("org", "")))
-    return IdentityService(session, record, parts.clock, organisation.id)
-
-
-Identities = Annotated[IdentityService, Depends(_service, scope="function")]
-
-
-async def _platform_service(service: Identities) -> IdentityService:
-    """Return the service for what belongs to no organisation."""
-    if service.organisation_id is not None:
-        raise ForbiddenError(f"This needs the permission {PLATFORM}.")
-    return service
-
-
-AllIdentities = Annotated[IdentityService, Depends(_platform_service, scope="function")]
-_ERRORS = problem_responses(CredentialsError, ForbiddenError, UnknownError, 422, 503)
-
-
-async def user_of(service: IdentityService, row: UserRow) -> schemas.User:
-    """Return a user as it is shown."""
-    organisation = await service.repository.organisation_by_id(row.organisation_id)
-    roles = await service.repository.roles_of(row.id)
-    return schemas.User(
-        id=row.id,
-        organisation=organisation.slug if organisation else "",
-        email=row.email,
-        email_verified=row.email_verified,
-        name=row.name,
-        status="active" if row.status == "active" else "disabled",
-        roles=[role.name for role in roles],
-        created_at=row.created_at,
-    )
 
 
 def client_of(row: ClientRow) -> dict[str, Any]:
@@ -93,7 +33,7 @@ def client_of(row: ClientRow) -> dict[str, Any]:
     "/organisations",
     status_code=201,
     summary="Add an organisation",
-    responses={**_ERRORS, **problem_responses(TakenError)},
+    responses={**ERRORS, **problem_responses(TakenError)},
 )
 async def create_organisation(
     body: schemas.OrganisationCreate, service: AllIdentities
@@ -107,7 +47,7 @@ async def create_organisation(
     "/users",
     status_code=201,
     summary="Add a user",
-    responses={**_ERRORS, **problem_responses(TakenError, PasswordPolicyError)},
+    responses={**ERRORS, **problem_responses(TakenError, PasswordPolicyError)},
 )
 async def create_user(
     body: schemas.UserCreate, parts: AuthParts, service: Identities
@@ -119,7 +59,7 @@ async def create_user(
     return await user_of(service, row)
 
 
-@router.get("/users", summary="List users", responses=_ERRORS)
+@router.get("/users", summary="List users", responses=ERRORS)
 async def list_users(
     service: Identities, limit: Limit = 20, cursor: UUID | None = None
 ) -> schemas.UserPage:
@@ -132,13 +72,13 @@ async def list_users(
     return schemas.UserPage(items=items, next_cursor=str(items[-1].id) if more else None)
 
 
-@router.get("/users/{user_id}", summary="Look up a user", responses=_ERRORS)
+@router.get("/users/{user_id}", summary="Look up a user", responses=ERRORS)
 async def get_user(user_id: UUID, service: Identities) -> schemas.User:
     """Return a user."""
     return await user_of(service, await service.user(user_id))
 
 
-@router.put("/users/{user_id}/status", summary="Enable or disable a user", responses=_ERRORS)
+@router.put("/users/{user_id}/status", summary="Enable or disable a user", responses=ERRORS)
 async def set_user_status(
     user_id: UUID, body: schemas.UserStatus, service: Identities
 ) -> schemas.User:
@@ -146,7 +86,7 @@ async def set_user_status(
     return await user_of(service, await service.set_status(user_id, body.status))
 
 
-@router.put("/users/{user_id}/roles", summary="Assign roles", responses=_ERRORS)
+@router.put("/users/{user_id}/roles", summary="Assign roles", responses=ERRORS)
 async def set_user_roles(
     user_id: UUID, body: schemas.RoleNames, service: Identities
 ) -> schemas.RoleNames:
@@ -155,7 +95,7 @@ async def set_user_roles(
     return schemas.RoleNames(roles=[role.name for role in roles])
 
 
-@router.put("/organisations/{slug}/roles/{name}", summary="Define a role", responses=_ERRORS)
+@router.put("/organisations/{slug}/roles/{name}", summary="Define a role", responses=ERRORS)
 async def put_role(
     slug: Slug, name: Slug, body: schemas.RolePut, service: Identities
 ) -> schemas.Role:
@@ -164,7 +104,7 @@ async def put_role(
     return schemas.Role(name=row.name, permissions=row.permissions)
 
 
-@router.get("/organisations/{slug}/roles", summary="List roles", responses=_ERRORS)
+@router.get("/organisations/{slug}/roles", summary="List roles", responses=ERRORS)
 async def list_roles(slug: Slug, service: Identities) -> list[schemas.Role]:
     """List the roles of an organisation."""
     organisation = await service.organisation(slug)
@@ -176,7 +116,7 @@ async def list_roles(slug: Slug, service: Identities) -> list[schemas.Role]:
     "/clients",
     status_code=201,
     summary="Register a client",
-    responses={**_ERRORS, **problem_responses(TakenError, InvalidClientMetadataError)},
+    responses={**ERRORS, **problem_responses(TakenError, InvalidClientMetadataError)},
 )
 async def register_client(
     body: schemas.ClientCreate, service: AllIdentities, response: Response
@@ -187,7 +127,7 @@ async def register_client(
     return schemas.RegisteredClient(**client_of(row), secret=secret)
 
 
-@router.get("/clients", summary="List clients", responses=_ERRORS)
+@router.get("/clients", summary="List clients", responses=ERRORS)
 async def list_clients(
     service: AllIdentities,
     limit: Limit = 20,
@@ -202,7 +142,7 @@ async def list_clients(
 @router.post(
     "/clients/{client_id}/secret",
     summary="Renew a client's secret",
-    responses={**_ERRORS, **problem_responses(InvalidClientMetadataError)},
+    responses={**ERRORS, **problem_responses(InvalidClientMetadataError)},
 )
 async def renew_secret(
     client_id: ClientId, service: AllIdentities, response: Response
@@ -213,7 +153,7 @@ async def renew_secret(
     return schemas.RegisteredClient(**client_of(row), secret=secret)
 
 
-@router.post("/clients/{client_id}/disable", summary="Disable a client", responses=_ERRORS)
+@router.post("/clients/{client_id}/disable", summary="Disable a client", responses=ERRORS)
 async def disable_client(client_id: ClientId, service: AllIdentities) -> schemas.Client:
     """Refuse a client from now on."""
     return schemas.Client(**client_of(await service.disable_client(client_id)))

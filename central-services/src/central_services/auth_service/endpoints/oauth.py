@@ -38,7 +38,7 @@ def answer_json(answer: OAuthAnswer) -> Response:
     return Response(body, answer.status, {**headers, **_NO_STORE}, "application/json")
 
 
-def _noted(
+def noted(
     server: AuthorizationServer, request: OAuthRequest, answer: OAuthAnswer, endpoint: str
 ) -> OAuthAnswer:
     """Return an answer; a refusal goes into the audit trail."""
@@ -68,10 +68,10 @@ async def _call(
         return answer_json(refuse_form(error))
     asked = make_request("POST", fields, given[0] if given else None)
 
-    def noted(server: AuthorizationServer) -> OAuthAnswer:
-        return _noted(server, asked, work(server, asked), endpoint)
+    def answered(server: AuthorizationServer) -> OAuthAnswer:
+        return noted(server, asked, work(server, asked), endpoint)
 
-    return answer_json(await parts.in_transaction(audit, noted))
+    return answer_json(await parts.in_transaction(audit, answered))
 
 
 @router.post("/token")

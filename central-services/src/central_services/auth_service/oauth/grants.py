@@ -90,7 +90,7 @@ class Code:
         return self.family.scope
 
 
-class _TokenResponse:
+class TokenResponse:
     """What the grants of users have in common: they all answer with the tokens of a family."""
 
     request: Any
@@ -181,7 +181,7 @@ def profile(subject: Subject, scope: str) -> dict[str, Any]:
     return claims
 
 
-class CodeGrant(_TokenResponse, AuthorizationCodeGrant):  # type: ignore[misc]  # Authlib has no types
+class CodeGrant(TokenResponse, AuthorizationCodeGrant):  # type: ignore[misc]  # Authlib has no types
     """Authorization code with PKCE; a code that comes again revokes what it led to."""
 
     TOKEN_ENDPOINT_AUTH_METHODS = CLIENT_METHODS
@@ -252,7 +252,7 @@ class RefreshCredential:
         return self.family.scope
 
 
-class RefreshGrant(_TokenResponse, RefreshTokenGrant):  # type: ignore[misc]  # as above
+class RefreshGrant(TokenResponse, RefreshTokenGrant):  # type: ignore[misc]  # as above
     """Refresh tokens rotate; one that comes again, but for a short grace, burns its family.
 
     Within the grace, and while nobody used its successor, the token gets the answer that it got
