@@ -35,6 +35,7 @@ def _run(work: Callable[[FastAPI], Awaitable[T]]) -> T:
     from ..core.errors import ServiceError  # noqa: PLC0415  # see above
     from ..core.migrations import MigrationError  # noqa: PLC0415  # see above
     from ..settings import Settings  # noqa: PLC0415  # see above
+    from ..utils.logging import printed_aside  # noqa: PLC0415  # see above
     from .app import build  # noqa: PLC0415  # see above
     from .keys import RotationTooEarlyError  # noqa: PLC0415  # see above
 
@@ -44,7 +45,8 @@ def _run(work: Callable[[FastAPI], Awaitable[T]]) -> T:
             return await work(app)
 
     try:
-        return asyncio.run(main())
+        with printed_aside():
+            return asyncio.run(main())
     except ValidationError as error:
         _fail("\n".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()))
     except ServiceError as error:

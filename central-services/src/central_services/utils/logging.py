@@ -13,10 +13,11 @@ causes, never local variables.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from time import time
 from typing import TYPE_CHECKING, Final, TextIO
 
@@ -39,6 +40,7 @@ __all__ = [
     "log_performance",
     "log_request",
     "observe",
+    "printed_aside",
     "setup_logging",
 ]
 
@@ -287,6 +289,16 @@ def log_request(
 def flush() -> None:
     """Write the lines that wait in the buffer."""
     _state.pipeline.writer.flush()
+
+
+@contextlib.contextmanager
+def printed_aside() -> Generator[None]:
+    """Send what is printed and logged meanwhile to standard error: it is not what a command prints."""
+    with contextlib.redirect_stdout(sys.stderr):
+        try:
+            yield
+        finally:
+            flush()  # lines that wait in the buffer are of now
 
 
 def observe(observer: Observer | None) -> None:

@@ -4,10 +4,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import getpass
 import json
-import sys
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -16,7 +14,7 @@ from pydantic import BaseModel
 
 from ..core.config import PlatformSettings
 from ..core.errors import ServiceError
-from ..utils.logging import flush
+from ..utils.logging import printed_aside
 from .errors import InvalidTaskError
 
 if TYPE_CHECKING:
@@ -56,13 +54,9 @@ class Session:
 
 def _sentences(session: Callable[[], Coroutine[Any, Any, T]]) -> T:
     try:
-        # What the work prints itself, a mail in development or a log line, is not what the
-        # command prints; a line that waits in the buffer is written here, too.
-        with contextlib.redirect_stdout(sys.stderr):
-            try:
-                return asyncio.run(session())
-            finally:
-                flush()
+        # In development a mail is printed, for example.
+        with printed_aside():
+            return asyncio.run(session())
     except InvalidTaskError as error:
         fail("The task is not valid:\n" + "\n".join(f"  {line}" for line in error.problems))
     except ServiceError as error:
