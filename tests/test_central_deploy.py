@@ -1,7 +1,6 @@
 """How the platform is deployed: one image, a role for each service, in compose and Kubernetes files."""
 
 import re
-from pathlib import Path
 
 import pytest
 from processes import RunIn
