@@ -40,13 +40,6 @@ class AuditServiceSettings(Section):
     clock_skew_s: int = Field(
         default=30, ge=0, le=120, description="Seconds that the issuer's clock may be wrong."
     )
-    client_id: str = Field(
-        default="audit-pages",
-        description="The public client of the auth service that people sign in to the pages with.",
-    )
-    session_s: int = Field(
-        default=3_600, ge=60, description="Seconds that a login to the pages lives."
-    )
     path: Path = Field(
         default=Path("data/audit-service"),
         description="Folder of the keys of people's data; absolute in production, not in the"
@@ -96,11 +89,6 @@ class AuditServiceSettings(Section):
         return self.audience or self.url
 
     @property
-    def is_https(self) -> bool:
-        """Whether browsers reach the service over https."""
-        return self.url.startswith("https://")
-
-    @property
     def key_settings(self) -> AuditSettings:
         """Where the keys are, as the platform's own trail is told."""
         return AuditSettings(
@@ -114,7 +102,7 @@ class AuditServiceSettings(Section):
         """Yield rules for production, as `PlatformSettings` does."""
         yield (
             "AUDIT_SERVICE__URL",
-            not self.is_https,
+            not self.url.startswith("https://"),
             "events and tokens would travel unencrypted",
             "Set it to the public https:// URL of this service.",
         )
