@@ -40,6 +40,13 @@ class AuditServiceSettings(Section):
     clock_skew_s: int = Field(
         default=30, ge=0, le=120, description="Seconds that the issuer's clock may be wrong."
     )
+    client_id: str = Field(
+        default="audit-pages",
+        description="The public client of the auth service that people sign in to the pages with.",
+    )
+    session_s: int = Field(
+        default=3_600, ge=60, description="Seconds that a login to the pages lives."
+    )
     path: Path = Field(
         default=Path("data/audit-service"),
         description="Folder of the keys of people's data; absolute in production, not in the"
