@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import os
 import shutil
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -12,8 +13,10 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
+import psycopg
 import pytest
 from fastapi import FastAPI
 from joserfc import jwk, jwt
@@ -22,12 +25,16 @@ from central_services.audit_service.app import build, utc_now
 from central_services.audit_service.dependencies import Parts
 from central_services.audit_service.endpoints.events import BATCH
 from central_services.audit_service.tokens import TokenVerifier
+from central_services.core.database_settings import DatabaseSettings
+from central_services.core.migrations import Migrations
 from central_services.settings import Settings
 
 ISSUER, URL = "http://127.0.0.1:8101", "http://127.0.0.1:8102"
 SOURCE = "urn:slipway:acme_orders"
 Json = dict[str, Any]
 LIMIT_S = 30.0
+SERVER = os.environ.get("TEST_DATABASE_URL", "")
+"""A PostgreSQL to run these tests on, where a role may make databases; by default SQLite."""
 
 
 class StaticKeys:
@@ -160,14 +167,41 @@ class Harness:
 Start = Callable[..., AbstractAsyncContextManager[Harness]]
 
 
+@pytest.fixture(scope="session")
+def audit_template() -> str:
+    """The name of a migrated database of the server, to copy; empty where the tests use SQLite."""
+    if not SERVER:
+        return ""
+    name = "audit_template"
+    with psycopg.connect(SERVER, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
+        connection.execute(f"CREATE DATABASE {name}".encode())
+    url = urlsplit(SERVER)._replace(path=f"/{name}").geturl()
+    asyncio.run(Migrations(DatabaseSettings.model_validate({"url": url})).upgrade())
+    return name
+
+
+def copy_database(file: Path, target: Path, template: str) -> str:
+    """Return the URL of a fresh copy of a migrated database."""
+    if not template:
+        return f"sqlite:///{shutil.copy(file, target)}"
+    with psycopg.connect(SERVER, autocommit=True) as connection:
+        connection.execute(b"DROP DATABASE IF EXISTS audit_running WITH (FORCE)")
+        connection.execute(f"CREATE DATABASE audit_running TEMPLATE {template}".encode())
+    return urlsplit(SERVER)._replace(path="/audit_running").geturl()
+
+
 @pytest.fixture
 def start(
-    migrated_file: Path, tmp_path: Path, issuer_key: jwk.ECKey, monkeypatch: pytest.MonkeyPatch
+    migrated_file: Path,
+    audit_template: str,
+    tmp_path: Path,
+    issuer_key: jwk.ECKey,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Start:
     """A function that starts the service on a database of the test; keywords are settings of it."""
-    database = tmp_path / "service.db"
-    shutil.copy(migrated_file, database)
-    monkeypatch.setenv("CENTRAL_SERVICES_DATABASE__URL", f"sqlite:///{database}")
+    url = copy_database(migrated_file, tmp_path / "service.db", audit_template)
+    monkeypatch.setenv("CENTRAL_SERVICES_DATABASE__URL", url)
     monkeypatch.setenv("CENTRAL_SERVICES_AUDIT_SERVICE__PATH", str(tmp_path / "keys"))
     # Tests that look at the log seal it themselves.
     monkeypatch.setenv("CENTRAL_SERVICES_AUDIT_SERVICE__SEAL_INTERVAL_S", "0.05")

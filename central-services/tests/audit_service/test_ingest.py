@@ -75,6 +75,7 @@ async def test_key_order_and_spelling_of_numbers_are_no_other_content(audit: Har
         {"time": "9999-12-31T23:59:59-23:00"},
         {"Upper": "case"},
         {"extension": {"no": "object"}},
+        {"subject": False},
         {"extension": None, "data_base64": "AA=="},
         {"data": {"class_uid": "6003"}},
         {"data": {"class_uid": True}},

@@ -25,6 +25,7 @@ from .events import MAX_BATCH
 from .housekeeping import keep_house
 from .ingest import Ingest
 from .keys import LogKeys
+from .pages import Pages
 from .payloads import PayloadCodec
 from .sealer import Sealer
 from .tokens import RemoteKeys, TokenVerifier
@@ -53,8 +54,13 @@ def build(settings: Settings) -> FastAPI:
                 "exempt_paths": (*limits.exempt_paths, "/v1/log/"),
             }
         ),
+        # Names of sources and the issuer's answer to a login hold addresses, in development those of
+        # this machine; nothing here is fetched from a URL that a caller names.
         "security": security.model_copy(
-            update={"max_body_bytes": max(security.max_body_bytes, largest)}
+            update={
+                "max_body_bytes": max(security.max_body_bytes, largest),
+                "ssrf_prevention": False,
+            }
         ),
     }
     app = build_app(
@@ -116,6 +122,8 @@ def make_parts(app: FastAPI, http: HttpClient, subjects: SubjectKeys, keys: LogK
             clock=utc_now,
         ),
         cursors=Cursors(keys.derived("cursors")),
+        pages=Pages(settings, keys.derived("pages"), utc_now),
+        http=http,
         clock=utc_now,
     )
 

@@ -12,11 +12,13 @@ from fastapi.security import HTTPBearer
 
 from ..audit import Actor, Audit
 from ..audit.events import ActorKind
+from ..clients.http import HttpClient
 from ..core.database import Database
 from ..kit.cursors import Cursors
 from .errors import ForbiddenError, TokenError
 from .ingest import Ingest
 from .keys import LogKeys
+from .pages import Pages
 from .payloads import PayloadCodec
 from .sealer import Sealer
 from .service import TrailService
@@ -40,6 +42,8 @@ class Parts:
     witnesses: Witnesses
     verifier: TokenVerifier
     cursors: Cursors
+    pages: Pages
+    http: HttpClient
     clock: Callable[[], datetime]
 
     def trail(self, tenant: str) -> TrailService:

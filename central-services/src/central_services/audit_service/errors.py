@@ -105,11 +105,3 @@ class HoldExistsError(AuditServiceError, ConflictError):
     status = 409
     title = "Hold exists"
     type = _TYPE + "hold-exists"
-
-
-class PageExpiredError(AuditServiceError):
-    """The page was open too long, or its form came from elsewhere."""
-
-    status = 400
-    title = "This page has expired"
-    type = _TYPE + "page-expired"

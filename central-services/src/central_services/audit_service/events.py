@@ -132,14 +132,21 @@ def _check_attributes(value: Mapping[str, Any]) -> None:
             raise InvalidEventError("the name of an attribute has 1 to 20 of a-z and 0-9")
         if not isinstance(given, str | bool | int) or _CONTROL(str(given)):
             raise InvalidEventError(f"{name}: an attribute is text, a whole number or a boolean")
+    if not isinstance(value.get("subject", ""), str):
+        raise InvalidEventError("subject: text")
     if "data_base64" in value or not isinstance(value.get("data"), dict):
         raise InvalidEventError("data: an OCSF event, as a JSON object")
     if type(value["data"].get("class_uid")) is not int:
         raise InvalidEventError("data.class_uid: the OCSF class, a whole number")
 
 
+def is_time(text: str) -> bool:
+    """Whether a text is a time with a time zone, as RFC 3339 writes it."""
+    return _TIME(text) is not None
+
+
 def _moment(text: str) -> datetime:
-    if not _TIME(text):
+    if not is_time(text):
         raise InvalidEventError("time: a time with a time zone, as in 2026-11-22T10:00:00Z")
     try:
         moment = datetime.fromisoformat(text.upper()).astimezone(UTC)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hmac
 import os
-from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -67,11 +66,6 @@ class Opened:
         """The event as it was sent."""
         value: dict[str, Any] = orjson.loads(self.text)
         return value
-
-    @property
-    def salt_text(self) -> str:
-        """The salt as a receipt carries it."""
-        return b64encode(self.salt).decode()
 
 
 class PayloadCodec:

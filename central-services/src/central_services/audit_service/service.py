@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-import orjson
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
@@ -298,33 +295,3 @@ async def drop_expired(database: Database, now: datetime) -> dict[str, tuple[int
 def _is_held(row: EventRow, holds: set[tuple[str, str]]) -> bool:
     keys = ["", *row.keys.split()]
     return any((row.tenant_id, key) in holds for key in keys)
-
-
-def summary(opened: Opened | None) -> dict[str, Any]:
-    """Return what a page shows of an event: who, what, why."""
-    if opened is None:
-        return {"actor": "", "object": "", "message": ""}
-    event = opened.event
-    user = _part(event, "data", "actor", "user")
-    return {
-        "actor": str(user.get("uid", "")),
-        "object": str(event.get("subject", "")),
-        "message": str(_part(event, "data").get("message", "")),
-    }
-
-
-def _part(value: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
-    found: Any = value
-    for name in names:
-        found = found.get(name) if isinstance(found, dict) else None
-    return found if isinstance(found, dict) else {}
-
-
-def pretty(opened: Opened) -> str:
-    """Return an event as JSON for people."""
-    return orjson.dumps(opened.event, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS).decode()
-
-
-def commitment_text(row: EventRow) -> str:
-    """Return the entry of the log as receipts' readers compute it, in base64."""
-    return b64encode(row.commitment).decode()

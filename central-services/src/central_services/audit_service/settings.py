@@ -96,11 +96,6 @@ class AuditServiceSettings(Section):
         return self.audience or self.url
 
     @property
-    def is_https(self) -> bool:
-        """Whether browsers reach the service over https."""
-        return self.url.startswith("https://")
-
-    @property
     def key_settings(self) -> AuditSettings:
         """Where the keys are, as the platform's own trail is told."""
         return AuditSettings(
@@ -114,7 +109,7 @@ class AuditServiceSettings(Section):
         """Yield rules for production, as `PlatformSettings` does."""
         yield (
             "AUDIT_SERVICE__URL",
-            not self.is_https,
+            not self.url.startswith("https://"),
             "events and tokens would travel unencrypted",
             "Set it to the public https:// URL of this service.",
         )

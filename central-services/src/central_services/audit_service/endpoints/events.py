@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, BeforeValidator
 
 from ...api.problems import problem_responses
 from ...kit.cursors import InvalidCursorError
@@ -26,7 +26,7 @@ from ..errors import (
     TokenError,
     UnknownThingError,
 )
-from ..events import read_batch, words_of
+from ..events import is_time, read_batch, words_of
 from ..ingest import Batch
 from ..repository import Search
 from ..service import Shown
@@ -60,6 +60,17 @@ _BODY: dict[str, Any] = {
         },
     }
 }
+
+
+def _written(value: object) -> object:
+    """Refuse a number, which pydantic would take for seconds since 1970."""
+    if isinstance(value, str) and not is_time(value):
+        raise ValueError("write a time with a time zone, as in 2026-11-22T10:00:00Z")
+    return value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_written)]
+
 _PLAIN = r"^[^\x00-\x1f\x7f]*$"
 
 
@@ -148,8 +159,8 @@ class Wanted:
         outcome: Literal["", "success", "failure", "denied"] = "",
         source: Annotated[str, Query(max_length=255, description="The project.")] = "",
         text: Annotated[str, Query(max_length=255, description="Words, all of them.")] = "",
-        since: Annotated[AwareDatetime | None, Query(description="At or after it.")] = None,
-        until: Annotated[AwareDatetime | None, Query(description="Before it.")] = None,
+        since: Annotated[Moment | None, Query(description="At or after it.")] = None,
+        until: Annotated[Moment | None, Query(description="Before it.")] = None,
     ) -> None:
         self.actor, self.object, self.action, self.outcome = actor, object_, action, outcome
         self.source, self.text = source, text
@@ -243,8 +254,8 @@ async def export_events(
     caller: Reader,
     audit: Audit,
     after: Annotated[int, Query(ge=-1, le=2**53, description="Index of the last one had.")] = -1,
-    since: Annotated[AwareDatetime | None, Query()] = None,
-    until: Annotated[AwareDatetime | None, Query()] = None,
+    since: Annotated[Moment | None, Query()] = None,
+    until: Annotated[Moment | None, Query()] = None,
 ) -> Response:
     """Stream events in the order of the log: CloudEvents as they were sent, one JSON object a line."""
     data = {"tenant": caller.tenant, "query": f"after={after}"}

@@ -1,0 +1,231 @@
+"""The audit service under test, in the interpreter of rendered projects: `audit_service_driver.py COMMAND ...`.
+
+The environment names its database and keys. It is its own issuer of tokens. `serve FD FILE` serves on a socket and
+writes a token into a file; `fill COUNT` stores events and prints the public keys and the receipts; `crash ROUNDS SEED`
+kills the service under load, time after time, and prints what was acknowledged and what is there.
+"""
+
+import asyncio
+import dataclasses
+import json
+import os
+import random
+import signal
+import socket
+import sys
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import uvicorn
+from central_services.audit_service.app import build
+from central_services.audit_service.console import open_console
+from central_services.audit_service.endpoints.events import BATCH
+from central_services.audit_service.tokens import TokenVerifier
+from central_services.settings import Settings
+from joserfc import jwk, jwt
+
+SOURCE = "urn:slipway:acme_orders"
+LIMIT_S = 60.0
+KEY = jwk.ECKey.generate_key("P-256", {"kid": "key-1", "alg": "ES256"})
+
+
+class StaticKeys:
+    """The issuer's one key."""
+
+    async def find(self, kid: str) -> jwk.Key | None:
+        """Return the key, or None."""
+        return KEY if kid == KEY.kid else None
+
+
+def token(settings: Settings) -> str:
+    """Return a token that may do everything, for an hour."""
+    own, now = settings.audit_service, int(time.time())
+    claims = {
+        "iss": own.issuer,
+        "aud": own.wanted_audience,
+        "sub": "orders",
+        "client_id": "orders",
+        "jti": "token-1",
+        "iat": now,
+        "exp": now + 3_600,
+        "org": "acme",
+        "permissions": ["audit:write", "audit:read", "audit:admin"],
+    }
+    return jwt.encode({"alg": "ES256", "typ": "at+jwt", "kid": "key-1"}, claims, KEY)
+
+
+def make_app(settings: Settings) -> Any:
+    """Return the application, which takes tokens of this process."""
+    app = build(settings)
+    lifespan = app.router.lifespan_context
+
+    @asynccontextmanager
+    async def with_own_issuer(app: Any) -> AsyncGenerator[None]:
+        async with lifespan(app):
+            parts, own = app.state.audit_service, settings.audit_service
+            verifier = TokenVerifier(
+                StaticKeys(),
+                issuer=own.issuer,
+                audience=own.wanted_audience,
+                skew_s=30,
+                clock=parts.clock,
+            )
+            app.state.audit_service = dataclasses.replace(parts, verifier=verifier)
+            yield
+
+    app.router.lifespan_context = with_own_issuer
+    return app
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncGenerator[httpx2.AsyncClient]:
+    """Yield a client of a service in this process."""
+    app = make_app(settings)
+    headers = {"Authorization": f"Bearer {token(settings)}"}
+    async with (
+        app.router.lifespan_context(app),
+        httpx2.AsyncClient(
+            transport=httpx2.ASGITransport(app=app), base_url="http://audit", headers=headers
+        ) as client,
+    ):
+        yield client
+
+
+def event(name: str) -> dict[str, Any]:
+    """Return an event."""
+    user = {"uid": f"person-{len(name)}", "type_id": 1}
+    data = {"class_uid": 6003, "activity_name": "order.shipped", "actor": {"user": user}}
+    return {
+        "specversion": "1.0",
+        "id": name,
+        "source": SOURCE,
+        "type": "audit.order.shipped",
+        "time": "2026-11-22T10:00:00Z",
+        "data": data | {"status_detail": "success", "message": f"Parcel {name} left"},
+    }
+
+
+async def send(client: httpx2.AsyncClient, names: list[str]) -> None:
+    """Send a batch."""
+    body = json.dumps([event(name) for name in names])
+    answer = await client.post("/v1/events", content=body, headers={"Content-Type": BATCH})
+    assert answer.status_code == 200, answer.text
+
+
+# --- commands ------------------------------------------------------------------------------------
+
+
+def serve(descriptor: str, file: str) -> None:
+    """Serve until SIGTERM."""
+    settings = Settings()
+    Path(file).write_text(token(settings))
+    listening = socket.socket(fileno=int(descriptor))
+    config = uvicorn.Config(make_app(settings), log_config=None, access_log=False)
+    uvicorn.Server(config).run([listening])
+
+
+def fill(count: str) -> dict[str, Any]:
+    """Store events in batches of different sizes, and return keys, events and receipts."""
+
+    async def work() -> dict[str, Any]:
+        async with running(Settings()) as client:
+            names = [f"event-{number}" for number in range(int(count))]
+            at, size = 0, 1
+            while at < len(names):
+                await send(client, names[at : at + size])
+                await receipts(client, names[at : at + size])
+                at, size = at + size, size % 9 + 1
+            keys = (await client.get("/v1/log/keys")).json()["keys"]
+            found = await receipts(client, names)
+            return {
+                "keys": keys,
+                "events": [[event(name), found[name]] for name in names],
+            }
+
+    return asyncio.run(work())
+
+
+async def receipts(client: httpx2.AsyncClient, names: list[str]) -> dict[str, str]:
+    """Return receipts once they are all there."""
+    deadline = time.monotonic() + LIMIT_S
+    while True:
+        answer = await client.post("/v1/receipts", json={"ids": names, "source": SOURCE})
+        found: dict[str, Any] = answer.json()
+        if len(found["receipts"]) == len(names):
+            return found["receipts"]
+        assert time.monotonic() < deadline, found
+        await asyncio.sleep(0.02)  # between two looks
+
+
+def crash(rounds: str, seed: str) -> dict[str, Any]:
+    """Kill the service under load, each time somewhere else; each process takes over what is there."""
+    chance, acknowledged = random.Random(int(seed)), []
+    for number in range(int(rounds)):
+        acknowledged += _until_killed(number, chance.randrange(1, 25))
+    return asyncio.run(_settle(acknowledged))
+
+
+def _until_killed(number: int, acknowledgements: int) -> list[str]:
+    """Return what a process has acknowledged before it was killed."""
+    reader, writer = os.pipe()
+    process = os.fork()
+    if process == 0:
+        _in_child(lambda: asyncio.run(_load(number, writer)))
+    os.close(writer)
+    names = []
+    with os.fdopen(reader) as lines:
+        for line in lines:
+            names.append(line.strip())
+            if len(names) == acknowledgements:
+                os.kill(process, signal.SIGKILL)
+        # What was acknowledged in its last moment counts, too.
+    _, status = os.waitpid(process, 0)
+    assert os.WTERMSIG(status) == signal.SIGKILL, status
+    return [name for name in names if name.endswith(".")]
+
+
+def _in_child(work: Callable[[], None]) -> None:
+    try:
+        work()
+    finally:
+        os._exit(1)  # the parent kills it before it gets here
+
+
+async def _load(number: int, writer: int) -> None:
+    async def caller(caller: int) -> None:
+        for step in range(10_000):
+            names = [f"{number}-{caller}-{step}-{at}." for at in range(5)]
+            await send(client, names)
+            os.write(writer, "".join(f"{name}\n" for name in names).encode())
+
+    async with running(Settings()) as client:
+        await asyncio.gather(*map(caller, range(4)))
+
+
+async def _settle(acknowledged: list[str]) -> dict[str, Any]:
+    """Let a last process seal what is left, and look at what there is."""
+    settings = Settings()
+    async with running(settings) as client:
+        await send(client, ["last."])
+        await receipts(client, ["last."])
+        lines = (await client.get("/v1/export")).text.splitlines()
+    stored = [json.loads(line)["id"] for line in lines]
+    async with open_console(settings) as console:
+        (report,) = await console.verify("acme")
+    return {
+        "acknowledged": len(acknowledged),
+        "lost": sorted(set(acknowledged) - set(stored))[:10],
+        "stored": len(stored),
+        "twice": len(stored) - len(set(stored)),
+        "waiting": report.unsealed,
+        "findings": [f"{finding.where}: {finding.what}" for finding in report.findings],
+    }
+
+
+if __name__ == "__main__":
+    command: Callable[..., Any] = {"serve": serve, "fill": fill, "crash": crash}[sys.argv[1]]
+    print(json.dumps(command(*sys.argv[2:])))

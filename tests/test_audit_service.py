@@ -1,0 +1,32 @@
+"""The audit service of `central-services/` on a real PostgreSQL; all of its tests run on SQLite."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from combinations import ROOT
+from processes import RunIn
+from servers import PostgreSQL
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("postgresql")]
+
+PROJECT = ROOT / "central-services"
+
+
+@pytest.fixture
+def server() -> Iterator[PostgreSQL]:
+    server = PostgreSQL()
+    yield server
+    server.close()
+
+
+def test_ingest_log_and_administration_hold_on_postgresql(
+    run_in: RunIn, server: PostgreSQL, tmp_path: Path
+) -> None:
+    url = server.create(tmp_path.name)
+    chosen = "senders_at_once or same_event or pages_follow or shredded_person or hold_on_a or tiles_make"
+    command = ("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/audit_service")
+    command = (*command, "-k", chosen)
+    done = run_in(PROJECT, *command, TEST_DATABASE_URL=url, timeout=300)
+    assert "passed" in done.stdout
+    assert server.sql("SELECT count(*) > 0 FROM trail_logs", "audit_running") == "t"
