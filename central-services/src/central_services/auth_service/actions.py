@@ -90,4 +90,6 @@ ROLE_DELETED = _action("role.deleted", "A role was deleted", ChangeData, 3005, 2
 ROLES_ASSIGNED = _action("user.roles_assigned", "A user got other roles", ChangeData, 3005, 1)
 CLIENT_CREATED = _action("client.created", "A client was registered", ChangeData, 6003, 1)
 CLIENT_CHANGED = _action("client.changed", "A client was changed", ChangeData, 6003, 3)
+API_KEY_CREATED = _action("api_key.created", "An API key was made", ChangeData, 3001, 1)
+API_KEY_REVOKED = _action("api_key.revoked", "An API key was revoked", ChangeData, 3001, 6)
 KEY_ROTATED = _action("signing_key.rotated", "Another key signs tokens", KeyData, 6003, 3)

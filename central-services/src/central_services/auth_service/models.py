@@ -108,6 +108,7 @@ class ClientRow(Base):
     skip_consent: Mapped[bool]
     require_pushed_requests: Mapped[bool]
     may_introspect: Mapped[bool]
+    may_act_for: Mapped[list[str]] = mapped_column(JSON, server_default=text("'[]'"))
     disabled: Mapped[bool]
     created_at: Mapped[datetime]
 
@@ -252,3 +253,26 @@ class PushedRequestRow(Base):
     client_id: Mapped[str] = mapped_column(ForeignKey("auth_clients.id", ondelete="CASCADE"))
     parameters: Mapped[dict[str, str]] = mapped_column(JSON)
     expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class ApiKeyRow(Base):
+    """An API key of a user, or of an organisation; `hint` is how its text begins."""
+
+    __tablename__ = "auth_api_keys"
+    __table_args__ = (Index(None, "organisation_id", "id"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    digest: Mapped[str] = mapped_column(Digest, unique=True)
+    hint: Mapped[str] = mapped_column(String(16))
+    organisation_id: Mapped[UUID] = mapped_column(
+        ForeignKey("auth_organisations.id", ondelete="CASCADE")
+    )
+    user_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("auth_users.id", ondelete="CASCADE"), index=True
+    )
+    name: Mapped[str] = mapped_column(Name)
+    permissions: Mapped[list[str]] = mapped_column(JSON)
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    last_used_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]

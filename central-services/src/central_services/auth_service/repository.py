@@ -10,6 +10,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from .models import (
+    ApiKeyRow,
     ClientRow,
     ConsentRow,
     FamilyRow,
@@ -23,7 +24,7 @@ from .models import (
     UserRow,
 )
 
-Row = OrganisationRow | UserRow | RoleRow | ClientRow | SessionRow | ConsentRow
+Row = ApiKeyRow | OrganisationRow | UserRow | RoleRow | ClientRow | SessionRow | ConsentRow
 
 
 class IdentityRepository:
@@ -164,6 +165,28 @@ class IdentityRepository:
         """Return what a user let a client do."""
         return await self.session.get(ConsentRow, (user, client))
 
+    async def permissions_in(self, organisation: UUID) -> set[str]:
+        """Return what the roles of an organisation permit, together."""
+        return {name for role in await self.roles(organisation) for name in role.permissions}
+
+    async def api_keys(
+        self, *, organisation: UUID | None, user: UUID | None, after: UUID | None, limit: int
+    ) -> Sequence[ApiKeyRow]:
+        """Return API keys that are not revoked by id, from after one on."""
+        query = select(ApiKeyRow).where(ApiKeyRow.revoked_at.is_(None))
+        if organisation is not None:
+            query = query.where(ApiKeyRow.organisation_id == organisation)
+        if user is not None:
+            query = query.where(ApiKeyRow.user_id == user)
+        if after is not None:
+            query = query.where(ApiKeyRow.id > after)
+        return (await self.session.scalars(query.order_by(ApiKeyRow.id).limit(limit))).all()
+
+    async def revoke_api_keys(self, user: UUID, now: datetime) -> None:
+        """Revoke every key of a user's own."""
+        query = update(ApiKeyRow).where(ApiKeyRow.user_id == user, ApiKeyRow.revoked_at.is_(None))
+        await self.session.execute(query.values(revoked_at=now))
+
     async def forget_expired(self, now: datetime, *, family_s: int) -> None:
         """Delete what can't be used any more; what happened is in the audit trail.
 
@@ -175,4 +198,5 @@ class IdentityRepository:
         for table in (RevokedTokenRow, SeenAssertionRow, PushedRequestRow, FamilyRow):
             await self.session.execute(delete(table).where(table.expires_at <= now))
         old = now - timedelta(seconds=family_s)
-        await self.session.execute(delete(SessionRow).where(SessionRow.expires_at <= old))
+        for kept in (SessionRow, ApiKeyRow):
+            await self.session.execute(delete(kept).where(kept.expires_at <= old))

@@ -11,6 +11,7 @@ from fastapi import Depends, Query
 from ...api.problems import problem_responses
 from ...audit import Action, AuditEvent
 from .. import schemas
+from ..api_keys import ApiKeyService
 from ..dependencies import Audit, AuthParts, Caller, DbSession
 from ..errors import CredentialsError, ForbiddenError, UnknownError
 from ..models import UserRow
@@ -37,6 +38,8 @@ async def _service(
     service = IdentityService(session, _record(audit, session), parts.clock)
     if caller.claims is None:
         raise ForbiddenError("Send an access token.")
+    if "act" in caller.claims.claims:
+        raise ForbiddenError("Who acts for somebody else administers nothing.")
     held = caller.claims.claims.get("permissions") or []
     if PLATFORM in held:
         return service
@@ -72,6 +75,22 @@ async def _platform_service(service: Identities) -> IdentityService:
     return service
 
 
+async def _api_keys(
+    session: DbSession, parts: AuthParts, caller: Caller, audit: Audit
+) -> ApiKeyService:
+    """Return the service for API keys: an admin's, or that of a user in the house's application."""
+    family, first_party = caller.family, parts.settings.first_party_client
+    user_id = family.user_id if family and first_party == caller.client_id else None
+    try:
+        admin = await _service(session, parts, caller, audit)
+    except ForbiddenError:
+        if user_id is None:
+            raise
+        admin = None
+    return ApiKeyService(session, _record(audit, session), parts.clock, admin, user_id)
+
+
+ApiKeys = Annotated[ApiKeyService, Depends(_api_keys, scope="function")]
 AllIdentities = Annotated[IdentityService, Depends(_platform_service, scope="function")]
 
 
