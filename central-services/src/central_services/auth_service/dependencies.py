@@ -30,6 +30,7 @@ from .tokens import TokenMint
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
+    from .account_mail import AccountMail
     from .pages import Pages
 
 T = TypeVar("T")
@@ -47,6 +48,7 @@ class Parts:
     passwords: Passwords
     logins: Logins
     pages: Pages
+    account_mail: AccountMail
     addresses: ClientAddresses
     clock: Callable[[], datetime]
 

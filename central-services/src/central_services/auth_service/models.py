@@ -276,3 +276,21 @@ class ApiKeyRow(Base):
     expires_at: Mapped[datetime]
     last_used_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
+
+
+class MailTokenRow(Base):
+    """A link that was mailed; it is good for one use, and for the address that it went to."""
+
+    __tablename__ = "auth_mail_tokens"
+    __table_args__ = (
+        CheckConstraint("purpose IN ('reset', 'verify')", name="purpose_is_known"),
+        Index(None, "user_id", "created_at"),
+    )
+
+    digest: Mapped[str] = mapped_column(Digest, primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("auth_users.id", ondelete="CASCADE"))
+    purpose: Mapped[str] = mapped_column(String(16))
+    email: Mapped[str] = mapped_column(String(254))
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    used_at: Mapped[datetime | None]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from .models import (
@@ -14,6 +14,7 @@ from .models import (
     ClientRow,
     ConsentRow,
     FamilyRow,
+    MailTokenRow,
     OrganisationRow,
     PushedRequestRow,
     RevokedTokenRow,
@@ -24,7 +25,16 @@ from .models import (
     UserRow,
 )
 
-Row = ApiKeyRow | OrganisationRow | UserRow | RoleRow | ClientRow | SessionRow | ConsentRow
+Row = (
+    ApiKeyRow
+    | MailTokenRow
+    | OrganisationRow
+    | UserRow
+    | RoleRow
+    | ClientRow
+    | SessionRow
+    | ConsentRow
+)
 
 
 class IdentityRepository:
@@ -187,6 +197,46 @@ class IdentityRepository:
         query = update(ApiKeyRow).where(ApiKeyRow.user_id == user, ApiKeyRow.revoked_at.is_(None))
         await self.session.execute(query.values(revoked_at=now))
 
+    async def mails_since(self, user: UUID, since: datetime) -> int:
+        """Return how many links were mailed to a user lately."""
+        query = select(func.count()).where(
+            MailTokenRow.user_id == user, MailTokenRow.created_at > since
+        )
+        return await self.session.scalar(query) or 0
+
+    async def mail_token(self, digest: str, purpose: str, now: datetime) -> UserRow | None:
+        """Return the user of a link that may be used; it has to be for their present address."""
+        query = (
+            select(UserRow)
+            .join(MailTokenRow, MailTokenRow.user_id == UserRow.id)
+            .where(
+                MailTokenRow.digest == digest,
+                MailTokenRow.purpose == purpose,
+                MailTokenRow.used_at.is_(None),
+                MailTokenRow.expires_at > now,
+                MailTokenRow.email == UserRow.email,
+                UserRow.status == "active",
+            )
+        )
+        return await self.session.scalar(query)
+
+    async def spend_mail_token(self, digest: str, now: datetime) -> bool:
+        """Use a link up; of two at once only one gets true."""
+        query = update(MailTokenRow).where(
+            MailTokenRow.digest == digest, MailTokenRow.used_at.is_(None)
+        )
+        spent = query.values(used_at=now).returning(MailTokenRow.digest)
+        return await self.session.scalar(spent) is not None
+
+    async def spend_mail_tokens(self, user: UUID, purpose: str, now: datetime) -> None:
+        """Use every link of a kind up that was mailed to a user."""
+        query = update(MailTokenRow).where(
+            MailTokenRow.user_id == user,
+            MailTokenRow.purpose == purpose,
+            MailTokenRow.used_at.is_(None),
+        )
+        await self.session.execute(query.values(used_at=now))
+
     async def forget_expired(self, now: datetime, *, family_s: int) -> None:
         """Delete what can't be used any more; what happened is in the audit trail.
 
@@ -198,5 +248,5 @@ class IdentityRepository:
         for table in (RevokedTokenRow, SeenAssertionRow, PushedRequestRow, FamilyRow):
             await self.session.execute(delete(table).where(table.expires_at <= now))
         old = now - timedelta(seconds=family_s)
-        for kept in (SessionRow, ApiKeyRow):
+        for kept in (SessionRow, ApiKeyRow, MailTokenRow):
             await self.session.execute(delete(kept).where(kept.expires_at <= old))

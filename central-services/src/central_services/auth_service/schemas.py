@@ -78,6 +78,19 @@ class LoginRequest(_Model):
     )
 
 
+class RegisterRequest(_Model):
+    """Who registers."""
+
+    email: Email
+    name: Text
+
+
+class Registered(_Model):
+    """The same for everybody, whether the address has an account or not."""
+
+    detail: str
+
+
 class RefreshRequest(_Model):
     """A refresh token."""
 

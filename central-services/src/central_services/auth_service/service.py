@@ -204,6 +204,7 @@ class IdentityService:
         await self.repository.end_logins(row.id, self.clock())
         await self.repository.burn_families(row.id, self.clock(), "password")
         await self.repository.revoke_api_keys(row.id, self.clock())
+        await self.repository.spend_mail_tokens(row.id, "reset", self.clock())
         await self.record(PASSWORD_CHANGED, target=f"user:{row.id}", data={})
 
     async def put_role(self, slug: str, name: str, permissions: list[str]) -> RoleRow:

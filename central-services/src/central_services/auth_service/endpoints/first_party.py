@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 
 from ...api.problems import problem_responses
 from .. import schemas
+from ..account_mail import Asked
 from ..actions import TOKEN_REFUSED
 from ..dependencies import Audit, AuthParts, Caller, Parts
 from ..errors import (
@@ -94,6 +95,27 @@ async def log_in(
     if answer.error:
         await parts.logins.log_out(login, audit)
     return _tokens(answer, response)
+
+
+@router.post(
+    "/register",
+    status_code=202,
+    summary="Register",
+    responses=problem_responses(UnknownError, TooManyAttemptsError, 422, 503),
+)
+async def register(
+    body: schemas.RegisterRequest, request: Request, parts: AuthParts
+) -> schemas.Registered:
+    """Register a user, who chooses a password by a link that is mailed.
+
+    The answer is the same when the address has an account; its owner is told by mail.
+    """
+    can_mail = parts.account_mail.notifier.is_configured
+    if parts.settings.registration_organisation is None or not can_mail:
+        raise UnknownError("Nobody can register here.")
+    parts.logins.count_attempt(parts.limit_key(request))
+    parts.account_mail.ask(Asked("reset", body.email, body.name))
+    return schemas.Registered(detail="A message with a link is on its way to the address.")
 
 
 @router.post("/refresh", summary="Refresh", response_model_exclude_none=True, responses=_ERRORS)

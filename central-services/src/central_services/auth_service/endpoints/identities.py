@@ -21,7 +21,7 @@ Limit = Annotated[int, Query(ge=1, le=100, description="Items per page.")]
 ERRORS = problem_responses(CredentialsError, ForbiddenError, UnknownError, 422, 503)
 
 
-def _record(audit: Audit, session: DbSession) -> Record:
+def recorder(audit: Audit, session: DbSession) -> Record:
     """Return what records events in the request's transaction."""
     recording = audit.within(session)
 
@@ -35,7 +35,7 @@ async def _service(
     session: DbSession, parts: AuthParts, caller: Caller, audit: Audit
 ) -> IdentityService:
     """Return the service in the request's transaction, confined to what the caller may touch."""
-    service = IdentityService(session, _record(audit, session), parts.clock)
+    service = IdentityService(session, recorder(audit, session), parts.clock)
     if caller.claims is None:
         raise ForbiddenError("Send an access token.")
     if "act" in caller.claims.claims:
@@ -58,7 +58,7 @@ async def _service_for(
     if family and family.user_id == user_id and first_party == caller.client_id:
         row = await session.get(UserRow, user_id)
         if row is not None:
-            record = _record(audit, session)
+            record = recorder(audit, session)
             return IdentityService(session, record, parts.clock, row.organisation_id)
     return await _service(session, parts, caller, audit)
 
@@ -87,7 +87,7 @@ async def _api_keys(
         if user_id is None:
             raise
         admin = None
-    return ApiKeyService(session, _record(audit, session), parts.clock, admin, user_id)
+    return ApiKeyService(session, recorder(audit, session), parts.clock, admin, user_id)
 
 
 ApiKeys = Annotated[ApiKeyService, Depends(_api_keys, scope="function")]
