@@ -17,7 +17,7 @@ class LoginData(_Data):
     """A login, or why there was none."""
 
     email: Annotated[str, Sensitivity.CONFIDENTIAL] = ""
-    why: Literal["", "password", "locked", "disabled", "unknown"] = ""
+    why: Literal["", "password", "locked", "disabled", "unknown", "unverified", "limit"] = ""
 
 
 class ClientData(_Data):
@@ -90,4 +90,9 @@ ROLE_DELETED = _action("role.deleted", "A role was deleted", ChangeData, 3005, 2
 ROLES_ASSIGNED = _action("user.roles_assigned", "A user got other roles", ChangeData, 3005, 1)
 CLIENT_CREATED = _action("client.created", "A client was registered", ChangeData, 6003, 1)
 CLIENT_CHANGED = _action("client.changed", "A client was changed", ChangeData, 6003, 3)
+MAIL_ASKED = _action("user.mail_asked", "Somebody asked for a link by mail", LoginData, 3001, 4)
+MAIL_LINK_REFUSED = _action("user.mail_link_refused", "A mailed link was refused", _Data, 3001, 4)
+EMAIL_VERIFIED = _action("user.email_verified", "An address was verified", _Data, 3001, 99)
+API_KEY_CREATED = _action("api_key.created", "An API key was made", ChangeData, 3001, 1)
+API_KEY_REVOKED = _action("api_key.revoked", "An API key was revoked", ChangeData, 3001, 6)
 KEY_ROTATED = _action("signing_key.rotated", "Another key signs tokens", KeyData, 6003, 3)

@@ -15,13 +15,16 @@ from fastapi import FastAPI
 from ..api.health import HealthCheck
 from ..core.app import build_app
 from ..core.database import DatabaseUnavailableError
+from ..mail.composition import open_mail
 from ..middleware.client_address import ClientAddresses
 from ..utils.logging import get_logger
+from .account_mail import AccountMail
 from .dependencies import Parts
 from .endpoints import ROUTERS
 from .housekeeping import keep_house
 from .keys import KeyRing
 from .logins import Logins
+from .notifying import MailNotifier, Notifier
 from .pages import Pages
 from .passwords import Passwords
 from .sealing import Sealer
@@ -60,12 +63,12 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def make_parts(app: FastAPI) -> Parts:
+def make_parts(app: FastAPI, notifier: Notifier) -> Parts:
     """Return what the service is made of, for an application whose database and audit are open."""
     settings, database = app.state.settings.auth, app.state.database
     sealer = Sealer.of(settings)
     ring = KeyRing(database, sealer, settings, utc_now, app.state.audit)
-    passwords = Passwords(settings)
+    passwords, audit = Passwords(settings), app.state.audit
     return Parts(
         settings=settings,
         database=database,
@@ -75,6 +78,7 @@ def make_parts(app: FastAPI) -> Parts:
         passwords=passwords,
         logins=Logins(database, settings, passwords, utc_now),
         pages=Pages(settings, sealer),
+        account_mail=AccountMail(database, settings, passwords, audit, notifier, utc_now),
         addresses=ClientAddresses(app.state.settings.security.trusted_proxies),
         clock=utc_now,
     )
@@ -87,17 +91,20 @@ async def auth_lifespan(app: FastAPI) -> AsyncGenerator[None]:
     Raises:
         KeySealError: When the keys were sealed with another encryption key.
     """
-    app.state.auth = parts = make_parts(app)
-    try:
-        await parts.ring.maintain()
-    except DatabaseUnavailableError:
-        _log.warning("signing_keys_not_read_at_start")
-    keeping = asyncio.create_task(
-        keep_house(parts.ring, parts.database, parts.settings, parts.clock)
-    )
-    try:
-        yield
-    finally:
-        keeping.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await keeping
+    async with open_mail(app.state.settings) as mail:
+        app.state.auth = parts = make_parts(app, MailNotifier(mail))
+        try:
+            await parts.ring.maintain()
+        except DatabaseUnavailableError:
+            _log.warning("signing_keys_not_read_at_start")
+        parts.account_mail.begin()
+        keeping = asyncio.create_task(
+            keep_house(parts.ring, parts.database, parts.settings, parts.clock)
+        )
+        try:
+            yield
+        finally:
+            keeping.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await keeping
+            await parts.account_mail.end()

@@ -11,6 +11,7 @@ from .errors import InvalidClientMetadataError
 from .oauth.clients import import_keys
 from .schemas import ClientCreate
 
+TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"  # noqa: S105  # the name of a grant
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -27,6 +28,10 @@ def check_client(asked: ClientCreate) -> None:
         raise InvalidClientMetadataError("A public client has no credentials of its own.")
     if asked.auth_method == "none" and asked.may_introspect:
         raise InvalidClientMetadataError("A public client can't ask about tokens.")
+    if asked.may_act_for and (TOKEN_EXCHANGE not in grants or asked.auth_method == "none"):
+        raise InvalidClientMetadataError(
+            "may_act_for needs the grant token-exchange, and authentication."
+        )
     if "refresh_token" in grants and "authorization_code" not in grants:
         raise InvalidClientMetadataError("refresh_token comes with authorization_code only.")
     if (asked.auth_method == "private_key_jwt") != (asked.jwks is not None):

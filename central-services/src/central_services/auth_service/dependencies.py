@@ -17,6 +17,7 @@ from ..middleware.client_address import ClientAddresses
 from .errors import CredentialsError, FormError
 from .keys import KeyRing
 from .logins import Login, Logins
+from .oauth.exchange import ExchangeGrant
 from .oauth.grants import S256, ClientGrant, CodeGrant, RefreshGrant
 from .oauth.requests import MAX_FORM_BYTES, parse_form
 from .oauth.server import AuthorizationServer, Call
@@ -29,6 +30,7 @@ from .tokens import TokenMint
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
+    from .account_mail import AccountMail
     from .pages import Pages
 
 T = TypeVar("T")
@@ -46,6 +48,7 @@ class Parts:
     passwords: Passwords
     logins: Logins
     pages: Pages
+    account_mail: AccountMail
     addresses: ClientAddresses
     clock: Callable[[], datetime]
 
@@ -63,6 +66,7 @@ class Parts:
         server.register_grant(CodeGrant, [S256()])
         server.register_grant(RefreshGrant)
         server.register_grant(ClientGrant)
+        server.register_grant(ExchangeGrant)
         server.register_endpoint(Introspection)
         server.register_endpoint(Revocation)
         return server
@@ -157,7 +161,8 @@ async def _get_caller(request: Request, parts: AuthParts) -> Presented:
     if found is None or found.claims is None:
         challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
         raise CredentialsError("The access token is not valid.", headers=challenge)
-    kind: ActorKind = "user" if found.family else "service"
+    is_user = found.family or (found.origin and found.origin.key.user_id)
+    kind: ActorKind = "user" if is_user else "service"
     request.state.actor = Actor(kind, found.claims.subject, session=found.claims.jti)
     return found
 

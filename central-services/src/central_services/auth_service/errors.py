@@ -82,3 +82,10 @@ class PageExpiredError(AuthError):
 
     status = 400
     title = "This page has expired"
+
+
+class LinkError(AuthError):
+    """A mailed link was used, is too old, or was never sent."""
+
+    status = 400
+    title = "This link does not work"

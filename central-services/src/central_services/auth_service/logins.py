@@ -109,7 +109,7 @@ class Logins:
             CredentialsError: For whatever reason it is refused.
             TooManyAttemptsError: When the address tried too often.
         """
-        self._count(address)
+        self.count_attempt(address)
         email = normal_email(email)
         async with self.database.read() as session:
             user = await IdentityRepository(session).user_by_email(email)
@@ -203,7 +203,12 @@ class Logins:
         async with self.database.read() as session:
             return list(await IdentityRepository(session).logins(login.user_id, self.clock()))
 
-    def _count(self, address: str) -> None:
+    def count_attempt(self, address: str) -> None:
+        """Count an attempt of an address.
+
+        Raises:
+            TooManyAttemptsError: When there were too many in a minute.
+        """
         wait = self._attempts.hit(address, self._quota, time.monotonic())
         if wait < 0:
             headers = {"Retry-After": str(int(-wait) + 1)}
@@ -223,6 +228,8 @@ class Logins:
             return "password"
         if user.status != "active":
             return "disabled"
+        if self.settings.registration_organisation and not user.email_verified:
+            return "unverified"
         user.failed_logins, user.locked_until = 0, None
         return ""
 

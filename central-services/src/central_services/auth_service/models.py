@@ -109,6 +109,7 @@ class ClientRow(Base):
     skip_consent: Mapped[bool]
     require_pushed_requests: Mapped[bool]
     may_introspect: Mapped[bool]
+    may_act_for: Mapped[list[str]] = mapped_column(JSON, server_default=text("'[]'"))
     disabled: Mapped[bool]
     created_at: Mapped[datetime]
 
@@ -253,3 +254,44 @@ class PushedRequestRow(Base):
     client_id: Mapped[str] = mapped_column(ForeignKey("auth_clients.id", ondelete="CASCADE"))
     parameters: Mapped[dict[str, str]] = mapped_column(JSON)
     expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class ApiKeyRow(Base):
+    """An API key of a user, or of an organisation; `hint` is how its text begins."""
+
+    __tablename__ = "auth_api_keys"
+    __table_args__ = (Index(None, "organisation_id", "id"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    digest: Mapped[str] = mapped_column(Digest, unique=True)
+    hint: Mapped[str] = mapped_column(String(16))
+    organisation_id: Mapped[UUID] = mapped_column(
+        ForeignKey("auth_organisations.id", ondelete="CASCADE")
+    )
+    user_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("auth_users.id", ondelete="CASCADE"), index=True
+    )
+    name: Mapped[str] = mapped_column(Name)
+    permissions: Mapped[list[str]] = mapped_column(JSON)
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    last_used_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+
+
+class MailTokenRow(Base):
+    """A link that was mailed; it is good for one use, and for the address that it went to."""
+
+    __tablename__ = "auth_mail_tokens"
+    __table_args__ = (
+        CheckConstraint("purpose IN ('reset', 'verify')", name="purpose_is_known"),
+        Index(None, "user_id", "created_at"),
+    )
+
+    digest: Mapped[str] = mapped_column(Digest, primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("auth_users.id", ondelete="CASCADE"))
+    purpose: Mapped[str] = mapped_column(String(16))
+    email: Mapped[str] = mapped_column(String(254))
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    used_at: Mapped[datetime | None]

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from .models import (
+    ApiKeyRow,
     ClientRow,
     ConsentRow,
     FamilyRow,
+    MailTokenRow,
     OrganisationRow,
     PushedRequestRow,
     RevokedTokenRow,
@@ -23,7 +25,16 @@ from .models import (
     UserRow,
 )
 
-Row = OrganisationRow | UserRow | RoleRow | ClientRow | SessionRow | ConsentRow
+Row = (
+    ApiKeyRow
+    | MailTokenRow
+    | OrganisationRow
+    | UserRow
+    | RoleRow
+    | ClientRow
+    | SessionRow
+    | ConsentRow
+)
 
 
 class IdentityRepository:
@@ -164,6 +175,68 @@ class IdentityRepository:
         """Return what a user let a client do."""
         return await self.session.get(ConsentRow, (user, client))
 
+    async def permissions_in(self, organisation: UUID) -> set[str]:
+        """Return what the roles of an organisation permit, together."""
+        return {name for role in await self.roles(organisation) for name in role.permissions}
+
+    async def api_keys(
+        self, *, organisation: UUID | None, user: UUID | None, after: UUID | None, limit: int
+    ) -> Sequence[ApiKeyRow]:
+        """Return API keys that are not revoked by id, from after one on."""
+        query = select(ApiKeyRow).where(ApiKeyRow.revoked_at.is_(None))
+        if organisation is not None:
+            query = query.where(ApiKeyRow.organisation_id == organisation)
+        if user is not None:
+            query = query.where(ApiKeyRow.user_id == user)
+        if after is not None:
+            query = query.where(ApiKeyRow.id > after)
+        return (await self.session.scalars(query.order_by(ApiKeyRow.id).limit(limit))).all()
+
+    async def revoke_api_keys(self, user: UUID, now: datetime) -> None:
+        """Revoke every key of a user's own."""
+        query = update(ApiKeyRow).where(ApiKeyRow.user_id == user, ApiKeyRow.revoked_at.is_(None))
+        await self.session.execute(query.values(revoked_at=now))
+
+    async def mails_since(self, user: UUID, since: datetime) -> int:
+        """Return how many links were mailed to a user lately."""
+        query = select(func.count()).where(
+            MailTokenRow.user_id == user, MailTokenRow.created_at > since
+        )
+        return await self.session.scalar(query) or 0
+
+    async def mail_token(self, digest: str, purpose: str, now: datetime) -> UserRow | None:
+        """Return the user of a link that may be used; it has to be for their present address."""
+        query = (
+            select(UserRow)
+            .join(MailTokenRow, MailTokenRow.user_id == UserRow.id)
+            .where(
+                MailTokenRow.digest == digest,
+                MailTokenRow.purpose == purpose,
+                MailTokenRow.used_at.is_(None),
+                MailTokenRow.expires_at > now,
+                MailTokenRow.email == UserRow.email,
+                UserRow.status == "active",
+            )
+        )
+        return await self.session.scalar(query)
+
+    async def spend_mail_token(self, digest: str, now: datetime) -> bool:
+        """Use a link up; of two at once only one gets true."""
+        query = update(MailTokenRow).where(
+            MailTokenRow.digest == digest, MailTokenRow.used_at.is_(None)
+        )
+        spent = query.values(used_at=now).returning(MailTokenRow.digest)
+        return await self.session.scalar(spent) is not None
+
+    async def spend_mail_tokens(self, user: UUID, purpose: str, now: datetime) -> None:
+        """Use every link of a kind up that was mailed to a user."""
+        query = update(MailTokenRow).where(
+            MailTokenRow.user_id == user,
+            MailTokenRow.purpose == purpose,
+            MailTokenRow.used_at.is_(None),
+        )
+        await self.session.execute(query.values(used_at=now))
+
     async def forget_expired(self, now: datetime, *, family_s: int) -> None:
         """Delete what can't be used any more; what happened is in the audit trail.
 
@@ -175,4 +248,5 @@ class IdentityRepository:
         for table in (RevokedTokenRow, SeenAssertionRow, PushedRequestRow, FamilyRow):
             await self.session.execute(delete(table).where(table.expires_at <= now))
         old = now - timedelta(seconds=family_s)
-        await self.session.execute(delete(SessionRow).where(SessionRow.expires_at <= old))
+        for kept in (SessionRow, ApiKeyRow, MailTokenRow):
+            await self.session.execute(delete(kept).where(kept.expires_at <= old))

@@ -41,7 +41,12 @@ Uri: TypeAlias = Annotated[
 ]
 Text: TypeAlias = Annotated[str, Field(pattern=_PLAIN, min_length=1, max_length=200)]
 AuthMethod = Literal["none", "client_secret_basic", "private_key_jwt"]
-GrantType = Literal["authorization_code", "refresh_token", "client_credentials"]
+GrantType = Literal[
+    "authorization_code",
+    "refresh_token",
+    "client_credentials",
+    "urn:ietf:params:oauth:grant-type:token-exchange",
+]
 
 
 class _Model(BaseModel):
@@ -73,6 +78,19 @@ class LoginRequest(_Model):
     )
 
 
+class RegisterRequest(_Model):
+    """Who registers."""
+
+    email: Email
+    name: Text
+
+
+class Registered(_Model):
+    """The same for everybody, whether the address has an account or not."""
+
+    detail: str
+
+
 class RefreshRequest(_Model):
     """A refresh token."""
 
@@ -100,7 +118,7 @@ class Verified(_Model):
     """Who a token stands for and what it permits; all else is left out when it is not active."""
 
     active: bool
-    kind: Literal["user", "client"] | None = None
+    kind: Literal["user", "organisation", "client"] | None = None
     subject: str | None = None
     client_id: str | None = None
     organisation: str | None = None
@@ -108,6 +126,7 @@ class Verified(_Model):
     roles: list[str] | None = None
     permissions: list[str] | None = None
     audiences: list[str] | None = None
+    api_key: UUID | None = Field(default=None, description="The key behind it, when there is one.")
     expires_at: int | None = Field(default=None, description="Seconds since 1970.")
 
 
@@ -214,6 +233,46 @@ class RoleNames(_Model):
     roles: list[Slug] = Field(max_length=50)
 
 
+class ApiKeyCreate(_Model):
+    """A new API key."""
+
+    name: Text = Field(examples=["Nightly import"])
+    permissions: list[Permission] = Field(
+        max_length=200, description="At most what its owner may do, also later."
+    )
+    organisation: Slug | None = Field(
+        default=None, description="Makes it the organisation's; by default it is the caller's."
+    )
+    expires_in_days: int = Field(default=90, ge=1, le=366)
+
+
+class ApiKey(_Model):
+    """An API key, without its text."""
+
+    id: UUID
+    hint: str = Field(description="How its text begins.")
+    name: str
+    organisation_id: UUID
+    user_id: UUID | None = Field(description="Null for a key of the organisation.")
+    permissions: list[str]
+    created_at: datetime
+    expires_at: datetime
+    last_used_at: datetime | None = Field(description="To the minute.")
+
+
+class NewApiKey(ApiKey):
+    """An API key, with its text, which is shown this once."""
+
+    key: str
+
+
+class ApiKeyPage(_Model):
+    """Some API keys by id."""
+
+    items: list[ApiKey]
+    next_cursor: str | None = Field(description="Pass it as `cursor`; null on the last page.")
+
+
 class ClientCreate(_Model):
     """A new client (the metadata of RFC 7591 section 2, and what is ours)."""
 
@@ -248,6 +307,11 @@ class ClientCreate(_Model):
     may_introspect: bool = Field(
         default=False, description="For resource servers: ask about tokens meant for them."
     )
+    may_act_for: list[Slug] = Field(
+        default=[],
+        max_length=50,
+        description="Clients whose tokens it may exchange to act for their users (RFC 8693).",
+    )
 
 
 class Client(_Model):
@@ -267,6 +331,7 @@ class Client(_Model):
     skip_consent: bool
     require_pushed_requests: bool
     may_introspect: bool
+    may_act_for: list[str]
     disabled: bool
 
 

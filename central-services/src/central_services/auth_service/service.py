@@ -197,12 +197,14 @@ class IdentityService:
         return row
 
     async def set_password(self, key: UUID, password_hash: str) -> None:
-        """Give a user another password; every session and token ends."""
+        """Give a user another password; every session, token and API key of theirs ends."""
         row = await self.user(key)
         row.password_hash, row.password_changed_at = password_hash, self.clock()
         row.failed_logins, row.locked_until = 0, None
         await self.repository.end_logins(row.id, self.clock())
         await self.repository.burn_families(row.id, self.clock(), "password")
+        await self.repository.revoke_api_keys(row.id, self.clock())
+        await self.repository.spend_mail_tokens(row.id, "reset", self.clock())
         await self.record(PASSWORD_CHANGED, target=f"user:{row.id}", data={})
 
     async def put_role(self, slug: str, name: str, permissions: list[str]) -> RoleRow:

@@ -107,6 +107,17 @@ class AuthSettings(Section):
         default=20, ge=1, description="Logins per minute from one address, over all accounts."
     )
 
+    registration_organisation: str | None = Field(
+        default=None,
+        description="Slug of the organisation that who registers joins; by default nobody can.",
+    )
+    mail_link_s: int = Field(
+        default=3_600, ge=300, le=86_400, description="Seconds that a link in a message works."
+    )
+    mails_per_hour: int = Field(
+        default=5, ge=1, description="Messages with a link to one user in an hour."
+    )
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         """Refuse lifetimes that contradict each other."""

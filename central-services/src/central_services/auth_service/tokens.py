@@ -81,16 +81,28 @@ class TokenMint:
         audiences: Sequence[str],
         now: datetime,
         more: Mapping[str, Any],
+        until: int | None = None,
     ) -> str:
-        """Return a signed access token; `more` are further claims, left out when empty."""
+        """Return a signed access token.
+
+        Args:
+            subject: Whom it is about.
+            client_id: Who gets it.
+            scope: What for.
+            audiences: Who may accept it.
+            now: The time.
+            more: Further claims, left out when empty.
+            until: Seconds since 1970 that it lives no longer than.
+        """
         issued = int(now.timestamp())
+        ends = issued + self.settings.access_token_s
         claims = {
             "iss": self.settings.issuer,
             "sub": subject,
             "aud": list(audiences) if len(audiences) > 1 else audiences[0],
             "client_id": client_id,
             "iat": issued,
-            "exp": issued + self.settings.access_token_s,
+            "exp": ends if until is None else min(ends, until),
             "jti": new_secret(),
             "scope": scope,
             **{name: value for name, value in more.items() if value},

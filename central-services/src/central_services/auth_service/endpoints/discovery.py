@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import orjson
 from fastapi import APIRouter, Request, Response
@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request, Response
 from ..dependencies import AuthParts
 from ..oauth.clients import ASSERTION_ALGORITHMS
 from ..oauth.interaction import SCOPES
+from ..schemas import GrantType
 from ..settings import AuthSettings
 
 router = APIRouter(tags=["discovery"])
@@ -17,7 +18,7 @@ router = APIRouter(tags=["discovery"])
 _METADATA_AGE_S = 3600
 _CLAIMS = (
     "sub iss aud azp exp iat auth_time nonce amr sid at_hash"
-    " org email email_verified name roles permissions"
+    " org email email_verified name roles permissions act api_key"
 )
 _CONFIDENTIAL = ["client_secret_basic", "private_key_jwt"]
 
@@ -37,7 +38,7 @@ def metadata(settings: AuthSettings) -> dict[str, Any]:
         "scopes_supported": list(SCOPES),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
-        "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
+        "grant_types_supported": list(get_args(GrantType)),
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["ES256", "RS256"],
         "code_challenge_methods_supported": ["S256"],

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 
 from ...api.problems import problem_responses
 from .. import schemas
+from ..account_mail import Asked
 from ..actions import TOKEN_REFUSED
 from ..dependencies import Audit, AuthParts, Caller, Parts
 from ..errors import (
@@ -96,6 +97,27 @@ async def log_in(
     return _tokens(answer, response)
 
 
+@router.post(
+    "/register",
+    status_code=202,
+    summary="Register",
+    responses=problem_responses(UnknownError, TooManyAttemptsError, 422, 503),
+)
+async def register(
+    body: schemas.RegisterRequest, request: Request, parts: AuthParts
+) -> schemas.Registered:
+    """Register a user, who chooses a password by a link that is mailed.
+
+    The answer is the same when the address has an account; its owner is told by mail.
+    """
+    can_mail = parts.account_mail.notifier.is_configured
+    if parts.settings.registration_organisation is None or not can_mail:
+        raise UnknownError("Nobody can register here.")
+    parts.logins.count_attempt(parts.limit_key(request))
+    parts.account_mail.ask(Asked("reset", body.email, body.name))
+    return schemas.Registered(detail="A message with a link is on its way to the address.")
+
+
 @router.post("/refresh", summary="Refresh", response_model_exclude_none=True, responses=_ERRORS)
 async def refresh(
     body: schemas.RefreshRequest,
@@ -130,13 +152,32 @@ async def log_out(parts: AuthParts, caller: Caller, audit: Audit) -> None:
 
 def _verified(found: Presented | None) -> schemas.Verified:
     """Return what is shown of a token."""
-    claims = found.claims if found else None
-    if claims is None or found is None:
+    if found is None or (found.claims is None and found.holder is None):
+        return schemas.Verified(active=False)
+    if found.holder is not None:
+        holder = found.holder
+        return schemas.Verified(
+            active=True,
+            kind="user" if holder.key.user_id else "organisation",
+            subject=holder.subject,
+            organisation=holder.organisation,
+            permissions=list(holder.permissions),
+            api_key=holder.key.id,
+            expires_at=int(holder.key.expires_at.timestamp()),
+        )
+    return _verified_claims(found)
+
+
+def _verified_claims(found: Presented) -> schemas.Verified:
+    claims, key = found.claims, found.origin.key if found.origin else None
+    if claims is None:
         return schemas.Verified(active=False)
     said = claims.claims
+    is_user = found.family is not None or (key is not None and key.user_id is not None)
+    is_client = found.family is None and key is None
     return schemas.Verified(
         active=True,
-        kind="user" if found.family else "client",
+        kind="user" if is_user else "client" if is_client else "organisation",
         subject=claims.subject,
         client_id=claims.client_id,
         organisation=said.get("org"),
@@ -144,20 +185,21 @@ def _verified(found: Presented | None) -> schemas.Verified:
         roles=said.get("roles") or [],
         permissions=said.get("permissions") or [],
         audiences=list(claims.audiences),
+        api_key=key.id if key else None,
         expires_at=claims.expires_at,
     )
 
 
 @router.post(
     "/verify",
-    summary="Verify a token",
+    summary="Verify a token or API key",
     response_model_exclude_none=True,
     responses=problem_responses(422, 503),
 )
 async def verify(
     body: schemas.VerifyRequest, response: Response, parts: AuthParts, audit: Audit
 ) -> schemas.Verified:
-    """Tell who an access token stands for and what it permits now; who holds it may ask.
+    """Tell who an access token or API key stands for and what it permits; who holds it may ask.
 
     What is not valid is `{"active": false}`, whatever the reason. Check that you are among the
     audiences before you accept it.

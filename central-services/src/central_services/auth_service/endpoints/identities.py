@@ -11,6 +11,7 @@ from fastapi import Depends, Query
 from ...api.problems import problem_responses
 from ...audit import Action, AuditEvent
 from .. import schemas
+from ..api_keys import ApiKeyService
 from ..dependencies import Audit, AuthParts, Caller, DbSession
 from ..errors import CredentialsError, ForbiddenError, UnknownError
 from ..models import UserRow
@@ -20,7 +21,7 @@ Limit = Annotated[int, Query(ge=1, le=100, description="Items per page.")]
 ERRORS = problem_responses(CredentialsError, ForbiddenError, UnknownError, 422, 503)
 
 
-def _record(audit: Audit, session: DbSession) -> Record:
+def recorder(audit: Audit, session: DbSession) -> Record:
     """Return what records events in the request's transaction."""
     recording = audit.within(session)
 
@@ -34,9 +35,11 @@ async def _service(
     session: DbSession, parts: AuthParts, caller: Caller, audit: Audit
 ) -> IdentityService:
     """Return the service in the request's transaction, confined to what the caller may touch."""
-    service = IdentityService(session, _record(audit, session), parts.clock)
+    service = IdentityService(session, recorder(audit, session), parts.clock)
     if caller.claims is None:
         raise ForbiddenError("Send an access token.")
+    if "act" in caller.claims.claims:
+        raise ForbiddenError("Who acts for somebody else administers nothing.")
     held = caller.claims.claims.get("permissions") or []
     if PLATFORM in held:
         return service
@@ -55,7 +58,7 @@ async def _service_for(
     if family and family.user_id == user_id and first_party == caller.client_id:
         row = await session.get(UserRow, user_id)
         if row is not None:
-            record = _record(audit, session)
+            record = recorder(audit, session)
             return IdentityService(session, record, parts.clock, row.organisation_id)
     return await _service(session, parts, caller, audit)
 
@@ -72,6 +75,22 @@ async def _platform_service(service: Identities) -> IdentityService:
     return service
 
 
+async def _api_keys(
+    session: DbSession, parts: AuthParts, caller: Caller, audit: Audit
+) -> ApiKeyService:
+    """Return the service for API keys: an admin's, or that of a user in the house's application."""
+    family, first_party = caller.family, parts.settings.first_party_client
+    user_id = family.user_id if family and first_party == caller.client_id else None
+    try:
+        admin = await _service(session, parts, caller, audit)
+    except ForbiddenError:
+        if user_id is None:
+            raise
+        admin = None
+    return ApiKeyService(session, recorder(audit, session), parts.clock, admin, user_id)
+
+
+ApiKeys = Annotated[ApiKeyService, Depends(_api_keys, scope="function")]
 AllIdentities = Annotated[IdentityService, Depends(_platform_service, scope="function")]
 
 

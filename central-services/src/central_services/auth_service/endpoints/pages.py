@@ -105,6 +105,7 @@ async def _login_page(
     hint = ask.asked.parameters.get("login_hint", "") if ask else ""
     values = {
         "ticket": ticket,
+        "can_reset": parts.account_mail.notifier.is_configured,
         "client_name": ask.asked.client.row.name if ask else "",
         "email": (email or hint)[:254],
         "problem": problem.detail if problem else "",

@@ -19,6 +19,8 @@ _PRINTABLE = frozenset(map(chr, range(0x20, 0x7F))) - {'"', "\\"}
 # What a client may fill with its own words; these never get into an error's description.
 _FREE = frozenset({"state", "nonce", "login_hint", "claims", "ui_locales", "display"})
 
+_REPEATED = frozenset({"resource", "audience"})  # RFC 8707 section 2, RFC 8693 section 2.1
+
 # Authlib refuses requests to http:// URLs unless an environment variable is set. Whether https is
 # required is a rule of the settings here (AUTH__ISSUER), which production enforces.
 _URI = "https://authorization-server"
@@ -61,7 +63,7 @@ class OAuthRequest(OAuth2Request):  # type: ignore[misc]  # as above
     """A request to an OAuth endpoint.
 
     Attributes:
-        fields: Its parameters in order; `resource` (RFC 8707) may repeat.
+        fields: Its parameters in order; `resource` and `audience` may repeat.
         parameters: Its parameters by name.
         lists: The same, each with all of its values.
     """
@@ -101,7 +103,7 @@ class OAuthRequest(OAuth2Request):  # type: ignore[misc]  # as above
             InvalidRequestError: As RFC 6749 sections 3.1 and 3.2 ask.
         """
         for name, values in self.lists.items():
-            if len(values) > 1 and name != "resource":
+            if len(values) > 1 and name not in _REPEATED:
                 raise InvalidRequestError("A parameter occurs more than once.")
             if name not in _FREE and not all(_PRINTABLE.issuperset(value) for value in values):
                 raise InvalidRequestError("A parameter has characters that it must not have.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import select, update
@@ -12,6 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from ..models import (
+    ApiKeyRow,
     ClientRow,
     CodeRow,
     FamilyRow,
@@ -24,6 +25,8 @@ from ..models import (
     UserRoleRow,
     UserRow,
 )
+
+_USED_EVERY = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,23 @@ class Subject:
     user: UserRow
     organisation: str
     roles: Sequence[str]
+    permissions: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyHolder:
+    """Whom an API key stands for, and what it permits now.
+
+    Attributes:
+        key: How the key is kept.
+        subject: The id of the user, or of the organisation.
+        organisation: The slug of the organisation.
+        permissions: Those of the key that its owner still has.
+    """
+
+    key: ApiKeyRow
+    subject: str
+    organisation: str
     permissions: Sequence[str]
 
 
@@ -75,6 +95,41 @@ class OAuthStore:
         permissions = sorted({name for role in roles for name in role.permissions})
         slug = organisation.slug if organisation else ""
         return Subject(row, slug, [role.name for role in roles], permissions)
+
+    def key_holder(self, key: ApiKeyRow | None) -> KeyHolder | None:
+        """Return whom a key that may be used stands for, or None."""
+        if key is None or key.revoked_at is not None or key.expires_at <= self.now:
+            return None
+        if key.user_id is not None:
+            owner = self.subject(key.user_id)
+            if owner is None:
+                return None
+            held, organisation = set(owner.permissions), owner.organisation
+        else:
+            row = self.session.get(OrganisationRow, key.organisation_id)
+            organisation = row.slug if row else ""
+            roles = select(RoleRow).where(RoleRow.organisation_id == key.organisation_id)
+            held = {name for role in self.session.scalars(roles) for name in role.permissions}
+        permitted = [name for name in key.permissions if name in held]
+        return KeyHolder(key, str(key.user_id or key.organisation_id), organisation, permitted)
+
+    def use_api_key(self, digest: str) -> KeyHolder | None:
+        """Return whom an API key stands for, and remember to the minute that it was used."""
+        row = self.session.scalar(select(ApiKeyRow).where(ApiKeyRow.digest == digest))
+        holder = self.key_holder(row)
+        if holder is None or row is None:
+            return None
+        if row.last_used_at is None or row.last_used_at + _USED_EVERY <= self.now:
+            row.last_used_at = self.now
+            self.session.flush()
+        return holder
+
+    def holder_of(self, key_id: str) -> KeyHolder | None:
+        """Return whom the key stands for that a token was exchanged for."""
+        try:
+            return self.key_holder(self.session.get(ApiKeyRow, UUID(key_id)))
+        except ValueError:
+            return None
 
     def add(self, row: FamilyRow | CodeRow | RefreshTokenRow) -> None:
         """Keep something new, before what refers to it."""

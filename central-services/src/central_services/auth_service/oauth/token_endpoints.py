@@ -11,6 +11,7 @@ from authlib.oauth2.rfc7009 import RevocationEndpoint
 from authlib.oauth2.rfc7662 import IntrospectionEndpoint
 
 from ..actions import TOKEN_REVOKED
+from ..api_keys import PREFIX, is_api_key
 from ..models import FamilyRow, RefreshTokenRow
 from ..sealing import digest
 from ..tokens import AccessClaims, InvalidTokenError
@@ -18,6 +19,7 @@ from .clients import Client
 from .grants import CLIENT_METHODS
 from .requests import OAuthRequest
 from .server import AuthorizationServer, Call
+from .store import KeyHolder
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +31,16 @@ class Presented:
         claims: What it says, when it is an access token.
         refresh: How it is kept, when it is a refresh token.
         family: The authorization that it comes from; None for a client's own token.
+        holder: Whom it stands for, when it is an API key.
+        origin: Whom the API key stands for that an access token was exchanged for.
     """
 
     client_id: str
     claims: AccessClaims | None = None
     refresh: RefreshTokenRow | None = None
     family: FamilyRow | None = None
+    holder: KeyHolder | None = None
+    origin: KeyHolder | None = None
 
     def check_client(self, client: Client) -> bool:
         """Whether it was issued to a client."""
@@ -53,6 +59,9 @@ def find_active(call: Call, token: str) -> Presented | None:
     """Return a token that is valid now, or None."""
     if token.count(".") == 2:
         return _access(call, token)
+    if token.startswith(PREFIX):
+        holder = call.store.use_api_key(digest(token)) if is_api_key(token) else None
+        return Presented("", holder=holder) if holder else None
     found = call.store.refresh_token(digest(token))
     if found is None:
         return None
@@ -71,15 +80,29 @@ def _access(call: Call, token: str) -> Presented | None:
     if client is None or call.store.is_revoked(claims.jti):
         return None
     if not claims.family:
-        # A token without a user is the client's own, or not one that we made.
-        is_own = claims.subject == claims.client_id
-        return Presented(claims.client_id, claims=claims) if is_own else None
+        return _without_login(call, claims)
     family = call.store.family(claims.family)
-    if family is None or not call.store.is_alive(family):
+    if family is None or not call.store.is_alive(family) or str(family.user_id) != claims.subject:
         return None
-    if (str(family.user_id), family.client_id) != (claims.subject, claims.client_id):
+    if family.client_id != claims.client_id and (
+        "act" not in claims.claims or call.store.client(family.client_id) is None
+    ):
         return None
     return Presented(claims.client_id, claims=claims, family=family)
+
+
+def _without_login(call: Call, claims: AccessClaims) -> Presented | None:
+    """Return a client's own token, one of an API key, or one that was exchanged for either."""
+    key = claims.claims.get("api_key")
+    if key is not None:
+        origin = call.store.holder_of(str(key))
+        is_right = origin is not None and origin.subject == claims.subject
+        return Presented(claims.client_id, claims=claims, origin=origin) if is_right else None
+    if claims.subject == claims.client_id:
+        return Presented(claims.client_id, claims=claims)
+    # Without anybody acting it would be a token without a user that is not the client's own.
+    is_delegated = "act" in claims.claims and call.store.client(claims.subject) is not None
+    return Presented(claims.client_id, claims=claims) if is_delegated else None
 
 
 def _check_parameters(request: OAuthRequest) -> None:
@@ -109,7 +132,11 @@ class Introspection(IntrospectionEndpoint):  # type: ignore[misc]  # Authlib has
         del request
         if token.check_client(client):
             return True
-        if not client.row.may_introspect or token.claims is None:
+        if not client.row.may_introspect:
+            return False
+        if token.holder is not None:
+            return True  # a key is for no audience: who accepts keys asks
+        if token.claims is None:
             return False
         known = client.row.audiences or [self.server.call.settings.audience]
         return bool(set(known) & set(token.claims.audiences))
@@ -117,6 +144,8 @@ class Introspection(IntrospectionEndpoint):  # type: ignore[misc]  # Authlib has
     def introspect_token(self, token: Presented) -> dict[str, Any]:
         """Return what the token says."""
         issuer = self.server.call.settings.issuer
+        if token.holder is not None:
+            return {"active": True, "iss": issuer, **_key_payload(token.holder)}
         if token.claims is not None:
             claims = dict(token.claims.claims)
             return {"active": True, **claims, "token_type": claims.get("token_type", "Bearer")}
@@ -132,6 +161,18 @@ class Introspection(IntrospectionEndpoint):  # type: ignore[misc]  # Authlib has
             "exp": int(row.expires_at.timestamp()),
             "token_type": "refresh_token",
         }
+
+
+def _key_payload(holder: KeyHolder) -> dict[str, Any]:
+    return {
+        "sub": holder.subject,
+        "org": holder.organisation,
+        "permissions": list(holder.permissions),
+        "api_key": str(holder.key.id),
+        "iat": int(holder.key.created_at.timestamp()),
+        "exp": int(holder.key.expires_at.timestamp()),
+        "token_type": "api_key",
+    }
 
 
 class Revocation(RevocationEndpoint):  # type: ignore[misc]  # Authlib has no types
