@@ -17,7 +17,9 @@ from .plan import Plan
 def register(app: typer.Typer) -> None:
     """Add the command."""
 
-    @app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+    @app.command(
+        context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False}
+    )
     def run(
         name: Annotated[str, typer.Argument(metavar="SERVICE", help="Whose settings are used.")],
         command: Annotated[

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from alembic import op
 
-revision: str = "0002_auth"
-down_revision: str | None = "0001_auth"
+revision: str = "0003_auth"
+down_revision: str | None = "0002_client_organisation"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
