@@ -85,12 +85,12 @@ class AuthService:
 
 async def _main(descriptor: int, audience: str) -> None:
     import asyncio  # noqa: PLC0415  # all of these: the process's own
-    import contextlib  # noqa: PLC0415  # as above
+    import contextlib  # noqa: PLC0415  # the process has these modules, the tests have not
 
-    import uvicorn  # noqa: PLC0415  # as above
-    from central_services.auth_service.app import build  # noqa: PLC0415  # as above
-    from central_services.core.migrations import Migrations  # noqa: PLC0415  # as above
-    from central_services.settings import Settings  # noqa: PLC0415  # as above
+    import uvicorn  # noqa: PLC0415  # the process has these modules, the tests have not
+    from central_services.auth_service.app import build  # noqa: PLC0415  # the process has these modules, the tests have not
+    from central_services.core.migrations import Migrations  # noqa: PLC0415  # the process has these modules, the tests have not
+    from central_services.settings import Settings  # noqa: PLC0415  # the process has these modules, the tests have not
 
     settings = Settings()
     fast = {"jwks_max_age_s": JWKS_MAX_AGE_S, "key_check_s": 0.05}
@@ -116,7 +116,7 @@ async def _main(descriptor: int, audience: str) -> None:
 async def _rotate(app: Any, reader: Any) -> None:
     import asyncio  # noqa: PLC0415  # as above
 
-    from central_services.auth_service.keys import RotationTooEarlyError  # noqa: PLC0415  # as above
+    from central_services.auth_service.keys import RotationTooEarlyError  # noqa: PLC0415  # the process has these modules, the tests have not
 
     ring = app.state.auth.ring
     while await reader.readline():
@@ -131,8 +131,8 @@ async def _rotate(app: Any, reader: Any) -> None:
 
 async def _fill(app: Any, audience: str) -> dict[str, Any]:
     from central_services.auth_service import schemas  # noqa: PLC0415  # as above
-    from central_services.auth_service.service import IdentityService  # noqa: PLC0415  # as above
-    from pydantic import SecretStr  # noqa: PLC0415  # as above
+    from central_services.auth_service.service import IdentityService  # noqa: PLC0415  # the process has these modules, the tests have not
+    from pydantic import SecretStr  # noqa: PLC0415  # the process has these modules, the tests have not
 
     parts, password, made = app.state.auth, secrets.token_urlsafe(24), {}
     async with parts.database.transaction() as session:

@@ -83,6 +83,11 @@ def is_possible(answers: Answers, manifest: dict[str, Any]) -> bool:
     )
 
 
+def needed(name: str, value: Any, manifest: dict[str, Any]) -> Answers:
+    """Return the answer without which another can't be given."""
+    return {manifest["_requires"][name][0]: True} if value and name in manifest["_requires"] else {}
+
+
 def label(answers: Answers, manifest: dict[str, Any]) -> str:
     """Return the stable name of a combination: how it differs from the default."""
     usual = defaults(manifest)
@@ -105,7 +110,11 @@ def combinations(manifest: dict[str, Any]) -> dict[str, Answers]:
     for name, on in (("all-on", True), ("all-off", False)):
         if (answers := everything(manifest, on=on)) not in named.values():
             named[name] = answers
-    single = [usual | {name: value} for name, choices in values.items() for value in choices[1:]]
+    single = [
+        usual | needed(name, value, manifest) | {name: value}
+        for name, choices in values.items()
+        for value in choices[1:]
+    ]
     rows = AllPairs(
         list(values.values()),
         filter_func=lambda row: is_possible(dict(zip(values, row, strict=False)), manifest),

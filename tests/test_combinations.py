@@ -3,7 +3,15 @@
 import copy
 from typing import Any
 
-from combinations import ALWAYS, ROTATING, combinations, everything, suites, uncovered_pairs
+from combinations import (
+    ALWAYS,
+    ROTATING,
+    combinations,
+    everything,
+    needed,
+    suites,
+    uncovered_pairs,
+)
 
 
 def test_every_pair_of_answers_is_covered(manifest: dict[str, Any]) -> None:
@@ -20,7 +28,7 @@ def test_every_toggle_is_flipped_alone(manifest: dict[str, Any]) -> None:
     for name, value in named["default"].items():
         others = manifest[name] if isinstance(manifest[name], list) else [True, False]
         for other in others:
-            flipped = named["default"] | {name: other}
+            flipped = named["default"] | needed(name, other, manifest) | {name: other}
             assert other == value or flipped in named.values(), f"{name}={other} alone"
 
 

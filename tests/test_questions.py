@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from booting import serving
-from combinations import load_manifest, questions
+from combinations import load_manifest, needed, questions
 from processes import run_in
 from rendering import Renderer, copy_project, slug_of, snapshot
 
@@ -216,6 +216,22 @@ def probe_use_central_auth(project: Path, value: bool) -> None:  # an answer
     assert "explain" in run_in(project, "python", "-m", slug, "auth", "--help").stdout
 
 
+def probe_use_central_audit(project: Path, value: bool) -> None:  # an answer
+    slug = slug_of(project)
+    shows(value, (project / f"src/{slug}/clients/audit.py").is_file())
+    with serving(project) as service:
+        ready = service.call("GET", "/health/ready").body
+        assert b"central_audit" in ready, f"readiness does not cover forwarding: {ready!r}"
+    program = ("python", "-m", slug, "audit")
+    # Nobody runs the service: what was recorded waits.
+    found = json.loads(run_in(project, *program, "forwarding", "--json").stdout)
+    shows((0, 0), (found["sent"], found["refused"]))
+    assert found["waiting"] > 0
+    failed = run_in(project, *program, "forward", check=False)
+    assert failed.returncode == 1
+    assert "Traceback" not in failed.stderr
+
+
 def probe_include_caching(project: Path, value: bool) -> None:  # an answer
     slug = slug_of(project)
     shows(value, (project / f"src/{slug}/core/cache").is_dir())
@@ -301,8 +317,9 @@ def alternatives(name: str) -> list[Any]:
 
 
 def project_with(render: Renderer, name: str, value: Any) -> Path:
-    """Render the default with one other answer; the slug stays, so that only one thing changes."""
-    return render("cookiecutter", **{"project_slug": "acme_orders"} | {name: value})
+    """Render the default, and what an answer needs, with one other answer; the slug stays."""
+    others = {"project_slug": "acme_orders"} | needed(name, True, MANIFEST)
+    return render("cookiecutter", **others | {name: value})
 
 
 CASES = [

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from combinations import ROOT, axes, head_commit, load_manifest
+from combinations import ROOT, axes, head_commit, load_manifest, needed
 from in_process import UpdateError, scripts_update
 from processes import RunIn
 from rendering import TAG, Renderer, commit_all, copy_project, snapshot
@@ -56,8 +56,9 @@ def test_how_to_has_a_section_for_every_question_that_brings_files() -> None:
 def test_answer_switched_there_back_and_there_again_gives_the_same_tree(
     make: Make, switched: str
 ) -> None:
-    usual, other = axes(load_manifest())[switched][:2]
-    project, trees = make(), []
+    manifest = load_manifest()
+    usual, other = axes(manifest)[switched][:2]
+    project, trees = make(**needed(switched, True, manifest)), []
     for value in (other, usual, other):
         wish: dict[str, tuple[str, ...]] = {"given": (f"{switched}={value}",)}
         if isinstance(value, bool):

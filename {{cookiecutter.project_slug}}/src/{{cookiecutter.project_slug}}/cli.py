@@ -19,6 +19,9 @@ from pydantic_settings import SettingsError
 # jinja: if cookiecutter.include_audit_logging
 from .audit.commands import audit_app
 # jinja: endif
+# jinja: if cookiecutter.use_central_audit
+from .audit.forwarding_commands import add_forwarding_commands
+# jinja: endif
 # jinja: if cookiecutter.use_central_auth
 from .clients.auth_commands import auth_commands
 # jinja: endif
@@ -85,6 +88,9 @@ app.add_typer(cache_commands(_load_settings), name="cache")
 # jinja: endif
 # jinja: if cookiecutter.include_audit_logging
 app.add_typer(audit_app, name="audit")
+# jinja: endif
+# jinja: if cookiecutter.use_central_audit
+add_forwarding_commands(audit_app, _load_settings)
 # jinja: endif
 # jinja: if cookiecutter.use_central_auth
 app.add_typer(auth_commands(_load_settings), name="auth")

@@ -22,12 +22,18 @@ from ..audit.callers import name_actor
 # jinja: if cookiecutter.include_audit_logging and cookiecutter.include_financial
 from ..audit.financial import financial_lifespan
 # jinja: endif
+# jinja: if cookiecutter.use_central_audit
+from ..audit.forwarder import forwarder_check, forwarder_lifespan
+# jinja: endif
 # jinja: if cookiecutter.include_audit_logging
 from ..audit.installation import audit_check, audit_lifespan, record_refusals
 from ..audit.log import check_audit_settings
 # jinja: endif
 # jinja: if cookiecutter.include_audit_logging and cookiecutter.include_database
 from ..audit.relay import relay_lifespan
+# jinja: endif
+# jinja: if cookiecutter.use_central_audit
+from ..clients.audit import AuditServiceClient
 # jinja: endif
 # jinja: if cookiecutter.use_central_auth
 from ..clients.auth import CentralAuth
@@ -102,11 +108,6 @@ def build_app(
     settings.require_secure()
     tracer = start_process(settings)
     parts, probes = [*lifespans], [*checks]
-    # jinja: if cookiecutter.use_central_auth
-    central_auth = build_central_auth(settings)
-    parts.insert(0, central_auth.lifespan)
-    probes.append(central_auth.check())
-    # jinja: endif
     # jinja: if cookiecutter.include_background_jobs
     parts.insert(0, jobs_lifespan(settings))
     # jinja: endif
@@ -116,8 +117,17 @@ def build_app(
     # jinja: if cookiecutter.include_audit_logging and cookiecutter.include_database
     parts.insert(0, relay_lifespan(settings.database))
     # jinja: endif
+    # jinja: if cookiecutter.use_central_audit
+    forwarding = forwarder_lifespan(settings.central_audit, lambda: open_central_audit(settings))
+    parts.insert(0, forwarding)
+    # jinja: endif
     # jinja: if cookiecutter.include_audit_logging
     parts.insert(0, audit_lifespan(settings, service_version))
+    # jinja: endif
+    # jinja: if cookiecutter.use_central_auth
+    central_auth = build_central_auth(settings)
+    parts.insert(0, central_auth.lifespan)
+    probes.append(central_auth.check())
     # jinja: endif
     # jinja: if cookiecutter.include_caching
     cache = build_cache(settings)
@@ -149,6 +159,9 @@ def build_app(
     # jinja: if cookiecutter.include_audit_logging
     record_refusals(app)
     probes.append(audit_check(app))
+    # jinja: endif
+    # jinja: if cookiecutter.use_central_audit
+    probes.append(forwarder_check(app, settings.central_audit))
     # jinja: endif
     # jinja: if cookiecutter.include_background_jobs
     probes.append(jobs_check(lambda: getattr(app.state, "jobs", None)))
@@ -214,6 +227,25 @@ def build_central_auth(settings: PlatformSettings) -> CentralAuth:
         observers=[name_actor],
         # jinja: endif
     )
+
+
+# jinja: endif
+# jinja: if cookiecutter.use_central_audit
+@asynccontextmanager
+async def open_central_audit(settings: PlatformSettings) -> AsyncGenerator[AuditServiceClient]:
+    """Open a client of the central audit service, with what it authenticates with."""
+    async with AsyncExitStack() as stack:
+        # jinja: if cookiecutter.use_central_auth
+        auth = build_central_auth(settings)
+        stack.push_async_callback(auth.aclose)
+        client = AuditServiceClient(
+            settings.central_audit, settings.http_client, lambda: auth.service_tokens
+        )
+        # jinja: else
+        client = AuditServiceClient(settings.central_audit, settings.http_client)
+        # jinja: endif
+        stack.push_async_callback(client.aclose)
+        yield client
 
 
 # jinja: endif

@@ -31,6 +31,9 @@ from .audit_settings import AuditSettings
 # jinja: if cookiecutter.include_caching
 from .cache.settings import CacheSettings
 # jinja: endif
+# jinja: if cookiecutter.use_central_audit
+from .central_audit_settings import CentralAuditSettings
+# jinja: endif
 # jinja: if cookiecutter.use_central_auth
 from .central_auth_settings import CentralAuthSettings
 # jinja: endif
@@ -267,6 +270,9 @@ class PlatformSettings(BaseSettings):
     # jinja: endif
     # jinja: if cookiecutter.use_central_auth
     central_auth: CentralAuthSettings = CentralAuthSettings.model_construct()
+    # jinja: endif
+    # jinja: if cookiecutter.use_central_audit
+    central_audit: CentralAuditSettings = CentralAuditSettings.model_construct()
     # jinja: endif
     health: HealthSettings = HealthSettings.model_construct()
 
