@@ -17,6 +17,7 @@ from ..middleware.client_address import ClientAddresses
 from .errors import CredentialsError, FormError
 from .keys import KeyRing
 from .logins import Login, Logins
+from .oauth.dpop import ALGORITHMS, InvalidProofError, NonceError, check_proof, new_nonce
 from .oauth.exchange import ExchangeGrant
 from .oauth.grants import S256, ClientGrant, CodeGrant, RefreshGrant
 from .oauth.requests import MAX_FORM_BYTES, parse_form
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from .pages import Pages
 
 T = TypeVar("T")
+NO_TOKEN = "Send an access token."  # noqa: S105  # what is missing
+_DPOP = f'DPoP algs="{" ".join(ALGORITHMS)}"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,36 +134,74 @@ MaybeLogin = Annotated[Login | None, Depends(_get_login)]
 """Who is logged in, or None."""
 
 
-async def find_token(parts: Parts, token: str, *, audience: str) -> Presented | None:
-    """Return an access token that is valid now and means an audience."""
-    if token.count(".") != 2:
-        return None  # a refresh token opens nothing
-    async with parts.database.read() as session:
-        found = await session.run_sync(lambda sync: find_active(parts.server(sync).call, token))
-    is_meant = found and found.claims and audience in found.claims.audiences
-    return found if is_meant else None
-
-
-def bearer(request: Request) -> str:
-    """Return the token of a request (RFC 6750 section 2.1: in the header, and nowhere else).
+def _presented(request: Request) -> tuple[str, str]:
+    """Return scheme and token of a request (RFC 6750 section 2.1: in the header, nowhere else).
 
     Raises:
         CredentialsError: When there is none, or more than one header.
     """
     given = request.headers.getlist("authorization")
     scheme, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
-    if scheme.lower() != "bearer" or not token.strip():
-        challenge = {"WWW-Authenticate": "Bearer"}
-        raise CredentialsError("Send an access token.", headers=challenge)
-    return token.strip()
+    if scheme.lower() not in {"bearer", "dpop"} or not token.strip():
+        raise CredentialsError(NO_TOKEN, headers={"WWW-Authenticate": "Bearer"})
+    return scheme.lower(), token.strip()
+
+
+async def authenticate_token(request: Request, parts: Parts, *, audience: str) -> Presented:
+    """Return the access token of a request, which is valid now and means an audience.
+
+    One that is bound to a key comes with the scheme DPoP and a proof (RFC 9449 section 7), one that
+    is not comes with Bearer.
+
+    Raises:
+        CredentialsError: When there is none, or it does not hold.
+    """
+    scheme, token = _presented(request)
+    is_bearer = scheme == "bearer"
+    challenge = 'Bearer error="invalid_token"' if is_bearer else f'{_DPOP}, error="invalid_token"'
+    refusal = CredentialsError(
+        "The access token is not valid.", headers={"WWW-Authenticate": challenge}
+    )
+    # A refresh token and an API key open nothing.
+    if token.count(".") != 2:
+        raise refusal
+    async with parts.database.read() as session:
+        found = await session.run_sync(lambda sync: find_active(parts.server(sync).call, token))
+    is_meant = found and found.claims and audience in found.claims.audiences
+    if found is None or not is_meant or (found.jkt is None) != is_bearer:
+        raise refusal
+    if not is_bearer:
+        await _require_proof(request, parts, token, found)
+    return found
+
+
+async def _require_proof(request: Request, parts: Parts, token: str, found: Presented) -> None:
+    """Refuse a bound token without a proof by its key."""
+    proofs = request.headers.getlist("dpop")
+    url = parts.settings.url(request.url.path)
+
+    def work(session: Session) -> tuple[str | None, dict[str, str]]:
+        call = parts.server(session).call
+        try:
+            jkt = check_proof(call, proofs, method=request.method, url=url, access_token=token)
+        except NonceError:
+            return "use_dpop_nonce", {"DPoP-Nonce": new_nonce(call)}
+        except InvalidProofError:
+            return "invalid_dpop_proof", {}
+        return (None if jkt == found.jkt else "invalid_dpop_proof"), {}
+
+    async with parts.database.transaction() as writing:
+        error, headers = await writing.run_sync(work)
+    if error is not None:
+        headers["WWW-Authenticate"] = f'{_DPOP}, error="{error}"'
+        raise CredentialsError("The DPoP proof does not hold.", headers=headers, error=error)
 
 
 async def _get_caller(request: Request, parts: AuthParts) -> Presented:
     """Return the access token of a caller of our own API; it goes into the audit trail too."""
-    found = await find_token(parts, bearer(request), audience=parts.settings.issuer)
-    if found is None or found.claims is None:
-        challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
-        raise CredentialsError("The access token is not valid.", headers=challenge)
+    found = await authenticate_token(request, parts, audience=parts.settings.issuer)
+    if found.claims is None:
+        raise CredentialsError(NO_TOKEN)
     is_user = found.family or (found.origin and found.origin.key.user_id)
     kind: ActorKind = "user" if is_user else "service"
     request.state.actor = Actor(kind, found.claims.subject, session=found.claims.jti)
@@ -171,14 +212,14 @@ Caller = Annotated[Presented, Depends(_get_caller)]
 """A verified access token of whoever calls."""
 
 __all__ = [
+    "NO_TOKEN",
     "Audit",
     "AuthParts",
     "Caller",
     "DbSession",
     "MaybeLogin",
     "Parts",
-    "bearer",
-    "find_token",
+    "authenticate_token",
     "read_form",
     "request_audit",
 ]

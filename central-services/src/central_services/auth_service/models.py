@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, LargeBinary, String, text
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, LargeBinary, String, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ..core.database import Base
@@ -110,6 +110,7 @@ class ClientRow(Base):
     require_pushed_requests: Mapped[bool]
     may_introspect: Mapped[bool]
     may_act_for: Mapped[list[str]] = mapped_column(JSON, server_default=text("'[]'"))
+    dpop_bound_access_tokens: Mapped[bool] = mapped_column(server_default=false())
     disabled: Mapped[bool]
     created_at: Mapped[datetime]
 
@@ -174,7 +175,10 @@ class ConsentRow(Base):
 
 
 class FamilyRow(Base):
-    """What one authorization led to: every token of it dies with it (RFC 9700 section 4.14)."""
+    """What one authorization led to: every token of it dies with it (RFC 9700 section 4.14).
+
+    `jkt` is the thumbprint of the key that its code or refresh token is bound to (RFC 9449).
+    """
 
     __tablename__ = "auth_token_families"
 
@@ -192,6 +196,7 @@ class FamilyRow(Base):
     expires_at: Mapped[datetime] = mapped_column(index=True)
     revoked_at: Mapped[datetime | None]
     revoked_because: Mapped[str | None] = mapped_column(String(32))
+    jkt: Mapped[str | None] = mapped_column(String(64))
 
 
 class CodeRow(Base):

@@ -127,6 +127,9 @@ class Verified(_Model):
     permissions: list[str] | None = None
     audiences: list[str] | None = None
     api_key: UUID | None = Field(default=None, description="The key behind it, when there is one.")
+    dpop_jkt: str | None = Field(
+        default=None, description="Accept it only with a DPoP proof by this key (RFC 9449)."
+    )
     expires_at: int | None = Field(default=None, description="Seconds since 1970.")
 
 
@@ -312,6 +315,9 @@ class ClientCreate(_Model):
         max_length=50,
         description="Clients whose tokens it may exchange to act for their users (RFC 8693).",
     )
+    dpop_bound_access_tokens: bool = Field(
+        default=False, description="Whether it gets tokens with a DPoP proof only (RFC 9449)."
+    )
 
 
 class Client(_Model):
@@ -332,6 +338,7 @@ class Client(_Model):
     require_pushed_requests: bool
     may_introspect: bool
     may_act_for: list[str]
+    dpop_bound_access_tokens: bool
     disabled: bool
 
 

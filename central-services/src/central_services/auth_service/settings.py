@@ -65,6 +65,15 @@ class AuthSettings(Section):
     clock_skew_s: int = Field(
         default=30, ge=0, le=120, description="Seconds that others' clocks may be wrong."
     )
+    dpop_proof_s: int = Field(
+        default=60, ge=5, le=600, description="Seconds that a DPoP proof is taken (RFC 9449)."
+    )
+    dpop_nonce_required: bool = Field(
+        default=False, description="Whether DPoP proofs need a nonce of this service."
+    )
+    dpop_nonce_s: int = Field(
+        default=300, ge=10, le=3_600, description="Seconds that such a nonce works."
+    )
     session_s: int = Field(default=43_200, ge=60, description="Seconds that a login lives.")
     session_idle_s: int = Field(
         default=3_600, ge=60, description="Seconds without use after which a login ends."

@@ -163,7 +163,7 @@ class TokenMint:
             raise InvalidTokenError("not a compact JWS of a sane size")
         try:
             parts = [decode(part) for part in token.split(".")]
-            header = _strict_object(parts[0])
+            header = strict_object(parts[0])
         except (ValueError, RecursionError) as error:
             raise InvalidTokenError("not a JWS") from error
         if not header.keys() <= _HEADERS:
@@ -174,7 +174,7 @@ class TokenMint:
             raise InvalidTokenError("no key of ours")
         try:
             jws.deserialize_compact(token, key.key, algorithms=[key.alg])
-            return header, _strict_object(parts[1])
+            return header, strict_object(parts[1])
         except (JoseError, ValueError, RecursionError) as error:
             raise InvalidTokenError("the signature or the claims don't hold") from error
 
@@ -221,7 +221,7 @@ def _number(value: object) -> int:
     return value
 
 
-def _strict_object(plain: bytes) -> dict[str, Any]:
+def strict_object(plain: bytes) -> dict[str, Any]:
     """Return a JSON object whose names occur once (RFC 7519 section 4 leaves it to us to refuse)."""
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 
 from ..dependencies import AuthParts
 from ..oauth.clients import ASSERTION_ALGORITHMS
+from ..oauth.dpop import ALGORITHMS
 from ..oauth.interaction import SCOPES
 from ..schemas import GrantType
 from ..settings import AuthSettings
@@ -18,7 +19,7 @@ router = APIRouter(tags=["discovery"])
 _METADATA_AGE_S = 3600
 _CLAIMS = (
     "sub iss aud azp exp iat auth_time nonce amr sid at_hash"
-    " org email email_verified name roles permissions act api_key"
+    " org email email_verified name roles permissions act cnf api_key"
 )
 _CONFIDENTIAL = ["client_secret_basic", "private_key_jwt"]
 
@@ -48,6 +49,7 @@ def metadata(settings: AuthSettings) -> dict[str, Any]:
         "introspection_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGORITHMS),
         "revocation_endpoint_auth_methods_supported": ["none", *_CONFIDENTIAL],
         "revocation_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGORITHMS),
+        "dpop_signing_alg_values_supported": list(ALGORITHMS),
         "authorization_response_iss_parameter_supported": True,
         "claims_supported": _CLAIMS.split(),
         "claims_parameter_supported": False,

@@ -186,6 +186,7 @@ def _verified_claims(found: Presented) -> schemas.Verified:
         permissions=said.get("permissions") or [],
         audiences=list(claims.audiences),
         api_key=key.id if key else None,
+        dpop_jkt=found.jkt,
         expires_at=claims.expires_at,
     )
 

@@ -6,7 +6,7 @@ the metadata document.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
@@ -15,10 +15,19 @@ from fastapi.responses import RedirectResponse
 
 from ...core.errors import ServiceError
 from ..actions import TOKEN_REFUSED
-from ..dependencies import Audit, AuthParts, MaybeLogin, Parts, bearer, find_token, read_form
+from ..dependencies import (
+    NO_TOKEN,
+    Audit,
+    AuthParts,
+    MaybeLogin,
+    Parts,
+    authenticate_token,
+    read_form,
+)
 from ..errors import CredentialsError, FormError
 from ..oauth import interaction
 from ..oauth.authorization import PageError, push
+from ..oauth.dpop import new_nonce
 from ..oauth.grants import profile
 from ..oauth.requests import OAuthAnswer, OAuthRequest, parse_form
 from ..oauth.server import AuthorizationServer, make_request, refuse_form
@@ -26,6 +35,7 @@ from ..oauth.server import AuthorizationServer, make_request, refuse_form
 router = APIRouter(prefix="/oauth2", include_in_schema=False)
 
 _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+_INVALID = 'Bearer error="invalid_token"'
 Work = Callable[[AuthorizationServer, OAuthRequest], OAuthAnswer]
 
 
@@ -66,10 +76,16 @@ async def _call(
         fields = await read_form(request)
     except FormError as error:
         return answer_json(refuse_form(error))
-    asked = make_request("POST", fields, given[0] if given else None)
+    proofs = request.headers.getlist("dpop")
+    asked = make_request("POST", fields, given[0] if given else None, proofs)
 
     def answered(server: AuthorizationServer) -> OAuthAnswer:
-        return noted(server, asked, work(server, asked), endpoint)
+        answer = noted(server, asked, work(server, asked), endpoint)
+        if asked.jkt and parts.settings.dpop_nonce_required:
+            # The next one, before this one is too old (RFC 9449 section 8.2).
+            headers = {**answer.headers, "DPoP-Nonce": new_nonce(server.call)}
+            return OAuthAnswer(answer.status, answer.body, headers)
+        return answer
 
     return answer_json(await parts.in_transaction(audit, answered))
 
@@ -122,14 +138,14 @@ async def pushed_authorization_request(
 async def userinfo(request: Request, parts: AuthParts, audit: Audit) -> Response:
     """Return the claims about a user (OpenID Connect Core section 5.3)."""
     try:
-        plain = bearer(request)
+        found = await authenticate_token(request, parts, audience=parts.settings.issuer)
     except CredentialsError as error:
-        return Response(status_code=401, headers={**error.headers, **_NO_STORE})
-    found = await find_token(parts, plain, audience=parts.settings.issuer)
-    if found is None or found.claims is None or found.family is None:
-        data = {"client_id": "", "why": "invalid_token"}
-        await audit.record(TOKEN_REFUSED, target="endpoint:userinfo", outcome="denied", data=data)
-        return _bearer_error(401, "invalid_token")
+        if error.detail == NO_TOKEN:
+            return Response(status_code=401, headers={**error.headers, **_NO_STORE})
+        why = str(error.extensions.get("error", "invalid_token"))
+        return await _refused(audit, why, error.headers)
+    if found.claims is None or found.family is None:
+        return await _refused(audit, "invalid_token", {"WWW-Authenticate": _INVALID})
     if "openid" not in found.claims.scopes:
         return _bearer_error(403, "insufficient_scope")
     user_id, scope = found.family.user_id, found.claims.scope
@@ -141,6 +157,13 @@ async def userinfo(request: Request, parts: AuthParts, audit: Audit) -> Response
         return _bearer_error(401, "invalid_token")
     claims: dict[str, Any] = {"sub": str(user_id), "org": subject.organisation}
     return answer_json(OAuthAnswer(200, {**claims, **profile(subject, scope)}))
+
+
+async def _refused(audit: Audit, why: str, headers: Mapping[str, str]) -> Response:
+    data = {"client_id": "", "why": why}
+    await audit.record(TOKEN_REFUSED, target="endpoint:userinfo", outcome="denied", data=data)
+    body = orjson.dumps({"error": why})
+    return Response(body, 401, {**headers, **_NO_STORE}, "application/json")
 
 
 def _bearer_error(status: int, error: str) -> Response:

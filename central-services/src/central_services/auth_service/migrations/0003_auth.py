@@ -1,4 +1,4 @@
-"""API keys, links that are mailed, and which clients may act for the users of others."""
+"""API keys, mailed links, keys that tokens are bound to, and clients that act for others' users."""
 
 from collections.abc import Sequence
 
@@ -17,6 +17,13 @@ def upgrade() -> None:
         "auth_clients",
         sa.Column("may_act_for", sa.JSON(), server_default=sa.text("'[]'"), nullable=False),
     )
+    op.add_column(
+        "auth_clients",
+        sa.Column(
+            "dpop_bound_access_tokens", sa.Boolean(), server_default=sa.false(), nullable=False
+        ),
+    )
+    op.add_column("auth_token_families", sa.Column("jkt", sa.String(length=64), nullable=True))
     op.create_table(
         "auth_api_keys",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -81,4 +88,6 @@ def downgrade() -> None:
     """Undo it."""
     op.drop_table("auth_mail_tokens")
     op.drop_table("auth_api_keys")
+    op.drop_column("auth_token_families", "jkt")
+    op.drop_column("auth_clients", "dpop_bound_access_tokens")
     op.drop_column("auth_clients", "may_act_for")

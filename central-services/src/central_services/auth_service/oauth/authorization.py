@@ -15,12 +15,14 @@ from authlib.oauth2.rfc6749 import InvalidRequestError, OAuth2Error
 from ..models import FamilyRow, PushedRequestRow
 from ..sealing import digest, new_secret
 from .clients import Client
+from .dpop import InvalidProofError
 from .grants import CLIENT_METHODS, S256, CodeGrant, Login
 from .requests import OAuthAnswer, OAuthRequest
 from .server import AuthorizationServer
 
 REQUEST_URI = "urn:ietf:params:oauth:request_uri:"
 _MAX_AGE_DIGITS = 9
+_THUMBPRINT = 43
 _NOT_SUPPORTED = {
     "request": "request_not_supported",
     "registration": "registration_not_supported",
@@ -40,6 +42,7 @@ _KEPT = frozenset(
         "max_age",
         "login_hint",
         "resource",
+        "dpop_jkt",
     ]
 )
 
@@ -148,6 +151,8 @@ def _checked(server: AuthorizationServer, request: OAuthRequest, client: Client)
     age = parameters.get("max_age", "0")
     if not (age.isascii() and age.isdigit() and len(age) <= _MAX_AGE_DIGITS):
         raise InvalidRequestError("max_age is no number of seconds.")
+    if "dpop_jkt" in parameters and len(parameters["dpop_jkt"]) != _THUMBPRINT:
+        raise InvalidRequestError("dpop_jkt is no SHA-256 in base64url.")
     grant = CodeGrant(request, server)
     S256()(grant)
     grant.validate_authorization_request()
@@ -198,6 +203,7 @@ def grant_code(
         authenticated_at=authenticated_at,
         created_at=call.now,
         expires_at=call.now + timedelta(seconds=call.settings.refresh_family_s),
+        jkt=asked.parameters.get("dpop_jkt"),
     )
     request = OAuthRequest("GET", asked.fields, {})
     request.client, request.user = asked.client, Login(subject, family)
@@ -216,6 +222,7 @@ def push(server: AuthorizationServer, request: OAuthRequest) -> OAuthAnswer:
         if "request_uri" in request.form:
             raise InvalidRequestError("request_uri must not be pushed.")
         fields = [(n, v) for n, v in request.fields if n in _KEPT and n != "client_id"]
+        fields += _bound(server, request)
         pushed = OAuthRequest("POST", [*fields, ("client_id", client.client_id)], {})
         try:
             checked = check(server, pushed)
@@ -240,6 +247,17 @@ def push(server: AuthorizationServer, request: OAuthRequest) -> OAuthAnswer:
         "expires_in": call.settings.pushed_request_s,
     }
     return OAuthAnswer(201, body)
+
+
+def _bound(server: AuthorizationServer, request: OAuthRequest) -> list[tuple[str, str]]:
+    """Return what binds a pushed request to the key of its proof (RFC 9449 section 10.1)."""
+    server.prove(request, "/oauth2/par")
+    named = request.form.get("dpop_jkt")
+    if request.jkt is None or named == request.jkt:
+        return []
+    if named is not None:
+        raise InvalidProofError("dpop_jkt names another key than the proof.")
+    return [("dpop_jkt", request.jkt)]
 
 
 def pulled(server: AuthorizationServer, request: OAuthRequest) -> str | None:

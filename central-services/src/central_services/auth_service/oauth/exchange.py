@@ -21,6 +21,7 @@ from ..actions import TOKEN_ISSUED
 from ..client_metadata import TOKEN_EXCHANGE
 from ..tokens import AccessClaims
 from .clients import Client
+from .dpop import InvalidProofError
 from .grants import CLIENT_METHODS
 from .requests import OAuthRequest
 from .token_endpoints import Presented, find_active
@@ -61,7 +62,8 @@ class ExchangeGrant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]  # Aut
         subject = self._subject(client)
         claims = self._key_claims(subject) if subject.holder else self._token_claims(subject)
         scope, audiences = self._scope(client, subject), self._audiences(client, subject)
-        about = {name: value for name, value in claims.items() if name != "sub"}
+        cnf = self._binding(client, subject)
+        about = {**{name: value for name, value in claims.items() if name != "sub"}, **cnf}
         ends = subject.claims.expires_at if subject.claims else _key_end(subject)
         access = call.mint.access_token(
             subject=claims["sub"],
@@ -80,7 +82,7 @@ class ExchangeGrant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]  # Aut
             {
                 "access_token": access,
                 "issued_token_type": ACCESS_TOKEN,
-                "token_type": "Bearer",
+                "token_type": "DPoP" if cnf else "Bearer",
                 "expires_in": min(call.settings.access_token_s, ends - issued),
                 "scope": scope,
             },
@@ -104,6 +106,15 @@ class ExchangeGrant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]  # Aut
         if found.client_id not in {client.client_id, *client.row.may_act_for}:
             raise InvalidRequestError(_REFUSED)
         return found
+
+    def _binding(self, client: Client, subject: Presented) -> dict[str, Any]:
+        """Return what binds the token to a key: one from a bound token is bound too."""
+        cnf: dict[str, Any] = self.server.bind(self.request, client)
+        before = subject.claims.claims.get("cnf") if subject.claims else None
+        # Another client acts with its own key; the same one has the key already.
+        if before and (not cnf or (subject.client_id == client.client_id and cnf["cnf"] != before)):
+            raise InvalidProofError("The subject token is bound to a key: send a DPoP proof.")
+        return cnf
 
     def _key_claims(self, subject: Presented) -> dict[str, Any]:
         holder = subject.holder

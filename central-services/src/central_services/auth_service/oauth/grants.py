@@ -24,6 +24,7 @@ from ..models import CodeRow, FamilyRow, RefreshTokenRow
 from ..sealing import digest, new_secret
 from ..tokens import same
 from .clients import Client
+from .dpop import InvalidProofError
 from .requests import OAuthRequest
 from .store import Subject
 
@@ -104,10 +105,13 @@ class TokenResponse:
         """Return the token response of a family's next generation."""
         call, client = self.server.call, self.request.client
         audiences = self._audiences(family, scope)
-        access = self.server.access_token(client, scope, audiences, subject=subject, family=family)
+        cnf = self.server.bind(self.request, client)
+        access = self.server.access_token(
+            client, scope, audiences, subject=subject, family=family, more=cnf
+        )
         token = {
             "access_token": access,
-            "token_type": "Bearer",
+            "token_type": "DPoP" if cnf else "Bearer",
             "expires_in": call.settings.access_token_s,
             "scope": scope,
         }
@@ -149,6 +153,16 @@ class TokenResponse:
         )
         call.store.add(row)
         return plain
+
+
+def require_key(request: OAuthRequest, family: FamilyRow) -> None:
+    """Refuse a request without the key that a code or refresh token is bound to.
+
+    Raises:
+        InvalidProofError: When it proves another one, or none (RFC 9449 sections 5 and 10).
+    """
+    if family.jkt is not None and request.jkt != family.jkt:
+        raise InvalidProofError("A DPoP proof by the key of this authorization is required.")
 
 
 def id_claims(
@@ -230,7 +244,10 @@ class CodeGrant(TokenResponse, AuthorizationCodeGrant):  # type: ignore[misc]  #
         subject = self.authenticate_user(code)
         if subject is None:
             raise InvalidGrantError("Invalid code in request.")
+        require_key(self.request, code.family)
         code.row.used_at = self.server.call.now
+        # Of a client that authenticates a refresh token is worth nothing to others anyway.
+        code.family.jkt = self.request.jkt if self.request.auth_method == "none" else None
         token = self.respond(subject, code.family, code.family.scope, nonce=code.row.nonce)
         return 200, token, self.TOKEN_RESPONSE_HEADER
 
@@ -274,6 +291,8 @@ class RefreshGrant(TokenResponse, RefreshTokenGrant):  # type: ignore[misc]  # a
         row, family = found
         if not call.store.is_alive(family) or row.expires_at <= call.now:
             return None
+        # Before a stranger without the key could rotate the token, or have the family burnt.
+        require_key(self.request, family)
         if row.used_at is None:
             return RefreshCredential(row, family)
         grace = timedelta(seconds=call.settings.refresh_grace_s)
@@ -321,9 +340,10 @@ class ClientGrant(ClientCredentialsGrant):  # type: ignore[misc]  # as above
             raise InvalidScopeError("The client may not ask for this scope.")
         scope = " ".join(dict.fromkeys(asked))
         audiences = self.server.audiences(client, self.request, scope)
+        cnf = self.server.bind(self.request, client)
         token = {
-            "access_token": self.server.access_token(client, scope, audiences),
-            "token_type": "Bearer",
+            "access_token": self.server.access_token(client, scope, audiences, more=cnf),
+            "token_type": "DPoP" if cnf else "Bearer",
             "expires_in": call.settings.access_token_s,
             "scope": scope,
         }

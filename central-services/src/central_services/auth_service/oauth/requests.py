@@ -66,13 +66,21 @@ class OAuthRequest(OAuth2Request):  # type: ignore[misc]  # as above
         fields: Its parameters in order; `resource` and `audience` may repeat.
         parameters: Its parameters by name.
         lists: The same, each with all of its values.
+        proofs: Its DPoP headers (RFC 9449).
+        jkt: The thumbprint of the key that it has proved to have.
     """
 
     def __init__(
-        self, method: str, fields: Sequence[tuple[str, str]], headers: Mapping[str, str]
+        self,
+        method: str,
+        fields: Sequence[tuple[str, str]],
+        headers: Mapping[str, str],
+        proofs: Sequence[str] = (),
     ) -> None:
         super().__init__(method, _URI, headers=dict(headers))
         self.fields = fields
+        self.proofs = proofs
+        self.jkt: str | None = None
         self.parameters = dict(fields)
         self.lists: defaultdict[str, list[str]] = defaultdict(list)
         for name, value in fields:

@@ -20,6 +20,7 @@ from ..sealing import Sealer
 from ..settings import AuthSettings
 from ..tokens import TokenMint
 from .clients import Client, authenticate
+from .dpop import InvalidProofError, NonceError, check_proof, new_nonce
 from .requests import OAuthAnswer, OAuthRequest
 from .store import OAuthStore, Subject
 
@@ -132,14 +133,44 @@ class AuthorizationServer(AuthlibServer):  # type: ignore[misc]  # Authlib has n
             request.require_well_formed()
             if not request.parameters.get("grant_type"):
                 raise InvalidRequestError("grant_type is missing.")
+            self.prove(request, "/oauth2/token")
         except OAuth2Error as error:
             return self.refuse(request, error)
         answer: OAuthAnswer = self.create_token_response(request)
         return answer
 
+    def prove(self, request: OAuthRequest, path: str) -> None:
+        """Check the DPoP proof of a request, when it has one.
+
+        Raises:
+            OAuth2Error: When it does not hold, or needs a nonce.
+        """
+        url = self.call.settings.url(path)
+        request.jkt = check_proof(self.call, request.proofs, method=request.method, url=url)
+
+    def bind(self, request: OAuthRequest, client: Client) -> dict[str, Any]:
+        """Return the claims that bind an access token to the key of its request.
+
+        Raises:
+            OAuth2Error: When the client gets no other tokens, and the request has no proof.
+        """
+        if request.jkt:
+            return {"cnf": {"jkt": request.jkt}}
+        if client.row.dpop_bound_access_tokens:
+            raise InvalidProofError("The client gets tokens with a DPoP proof only.")
+        return {}
+
     def refuse(self, request: OAuthRequest, error: OAuth2Error) -> OAuthAnswer:
         """Return an error as RFC 6749 section 5.2 wants it."""
         answer: OAuthAnswer = self.handle_error_response(request, error)
+        return answer
+
+    def handle_error_response(self, request: OAuthRequest, error: OAuth2Error) -> OAuthAnswer:
+        """Return an error, and the nonce with the one that asks for it (RFC 9449 section 8)."""
+        answer: OAuthAnswer = super().handle_error_response(request, error)
+        if isinstance(error, NonceError):
+            headers = {**answer.headers, "DPoP-Nonce": new_nonce(self.call)}
+            return OAuthAnswer(answer.status, answer.body, headers)
         return answer
 
     def answer_endpoint(self, name: str, request: OAuthRequest) -> OAuthAnswer:
@@ -216,11 +247,14 @@ class AuthorizationServer(AuthlibServer):  # type: ignore[misc]  # Authlib has n
 
 
 def make_request(
-    method: str, fields: Sequence[tuple[str, str]], authorization: str | None
+    method: str,
+    fields: Sequence[tuple[str, str]],
+    authorization: str | None,
+    proofs: Sequence[str] = (),
 ) -> OAuthRequest:
     """Return a request as Authlib takes it."""
     headers = {} if authorization is None else {"Authorization": authorization}
-    return OAuthRequest(method, fields, headers)
+    return OAuthRequest(method, fields, headers, proofs)
 
 
 def refuse_form(error: FormError) -> OAuthAnswer:

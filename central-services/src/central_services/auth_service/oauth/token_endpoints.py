@@ -42,6 +42,12 @@ class Presented:
     holder: KeyHolder | None = None
     origin: KeyHolder | None = None
 
+    @property
+    def jkt(self) -> str | None:
+        """The thumbprint of the key that it is bound to (RFC 9449 section 6)."""
+        found = self.claims.claims.get("cnf") if self.claims else None
+        return str(found.get("jkt", "")) if isinstance(found, dict) else None
+
     def check_client(self, client: Client) -> bool:
         """Whether it was issued to a client."""
         return self.client_id == client.client_id
@@ -148,7 +154,7 @@ class Introspection(IntrospectionEndpoint):  # type: ignore[misc]  # Authlib has
             return {"active": True, "iss": issuer, **_key_payload(token.holder)}
         if token.claims is not None:
             claims = dict(token.claims.claims)
-            return {"active": True, **claims, "token_type": claims.get("token_type", "Bearer")}
+            return {"active": True, **claims, "token_type": "DPoP" if token.jkt else "Bearer"}
         row, family = token.refresh, token.family
         if row is None or family is None:
             return {"active": False}
