@@ -1,28 +1,22 @@
 """A rendered project and the auth service, both running: who gets in, and that rotations refuse nobody."""
 
-import base64
-import hashlib
 import itertools
 import json
-import re
-import secrets
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
-import httpx2
 import pytest
 from auth_process import AuthService
 from booting import Service, serving
+from platform_logins import client_token, user_token
 from rendering import Renderer, copy_project
 
 pytestmark = pytest.mark.slow
 
 AUDIENCE = "urn:slipway:acme-orders"
 PREFIX = "ACME_ORDERS_CENTRAL_AUTH__"
-CALLBACK = "https://shop.example.com/callback"
 ROTATIONS = 20
 LOAD = 4
 
@@ -54,44 +48,12 @@ def orders(project: Path, auth: AuthService) -> Iterator[Service]:
 
 def own_token(auth: AuthService, client: str) -> str:
     """Return a token of a client's own."""
-    answer = httpx2.post(
-        f"{auth.url}/oauth2/token",
-        data={"grant_type": "client_credentials", "resource": AUDIENCE},
-        auth=(client, auth.made["secrets"][client]),
-        timeout=60,
-    )
-    assert answer.status_code == 200, answer.text
-    token: str = answer.json()["access_token"]
-    return token
+    return client_token(auth.url, client, auth.made["secrets"][client], AUDIENCE)
 
 
 def login(auth: AuthService) -> str:
-    """Return the access token of the user, who logs in on the service's own pages."""
-    verifier = secrets.token_urlsafe(48)
-    digest = hashlib.sha256(verifier.encode()).digest()
-    query = {
-        "response_type": "code",
-        "client_id": "spa",
-        "redirect_uri": CALLBACK,
-        "scope": "openid",
-        "resource": AUDIENCE,
-        "code_challenge": base64.urlsafe_b64encode(digest).rstrip(b"=").decode(),
-        "code_challenge_method": "S256",
-    }
-    with httpx2.Client(base_url=auth.url, timeout=60) as browser:
-        sent = browser.get("/oauth2/authorize", params=query)
-        page = browser.get(sent.headers["location"])
-        hidden = dict(re.findall(r'name="(\w+)" value="([^"]*)"', page.text))
-        known = {"email": auth.made["email"], "password": auth.made["password"]}
-        answer = browser.post("/login", data=hidden | known)
-        assert answer.headers["location"].startswith(CALLBACK), answer.text
-        code = dict(parse_qsl(urlsplit(answer.headers["location"]).query))["code"]
-        form = {"grant_type": "authorization_code", "client_id": "spa", "code": code}
-        form |= {"redirect_uri": CALLBACK, "code_verifier": verifier}
-        done = browser.post("/oauth2/token", data=form)
-    assert done.status_code == 200, done.text
-    token: str = done.json()["access_token"]
-    return token
+    """Return the access token of the user."""
+    return user_token(auth.url, auth.made["email"], auth.made["password"], AUDIENCE)
 
 
 def place(orders: Service, token: str) -> int:
