@@ -20,11 +20,12 @@ def server() -> Iterator[PostgreSQL]:
     server.close()
 
 
-def test_refresh_and_key_rotation_hold_on_postgresql(
+def test_refresh_key_rotation_and_mailed_links_hold_on_postgresql(
     run_in: RunIn, server: PostgreSQL, tmp_path: Path
 ) -> None:
     url = server.create(tmp_path.name)
-    tests = [f"tests/auth_service/test_{name}.py" for name in ("refresh", "keys")]
+    names = ("account_mail", "refresh", "keys")
+    tests = [f"tests/auth_service/test_{name}.py" for name in names]
     command = ("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests)
     done = run_in(PROJECT, *command, TEST_DATABASE_URL=url, timeout=300)
     assert "passed" in done.stdout
