@@ -56,7 +56,7 @@ def token(settings: Settings) -> str:
         "org": "acme",
         "permissions": ["audit:write", "audit:read", "audit:admin"],
     }
-    return jwt.encode({"alg": "ES256", "typ": "at+jwt", "kid": "key-1"}, claims, KEY)
+    return str(jwt.encode({"alg": "ES256", "typ": "at+jwt", "kid": "key-1"}, claims, KEY))
 
 
 def make_app(settings: Settings) -> Any:
@@ -155,7 +155,7 @@ async def receipts(client: httpx2.AsyncClient, names: list[str]) -> dict[str, st
     deadline = time.monotonic() + LIMIT_S
     while True:
         answer = await client.post("/v1/receipts", json={"ids": names, "source": SOURCE})
-        found: dict[str, Any] = answer.json()
+        found: dict[str, dict[str, str]] = answer.json()
         if len(found["receipts"]) == len(names):
             return found["receipts"]
         assert time.monotonic() < deadline, found
@@ -260,7 +260,6 @@ async def _settle(acknowledged: list[str]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    command: Callable[..., Any] = {"serve": serve, "fill": fill, "crash": crash, "load": load}[
-        sys.argv[1]
-    ]
-    print(json.dumps(command(*sys.argv[2:])))
+    commands: dict[str, Callable[..., Any]]
+    commands = {"serve": serve, "fill": fill, "crash": crash, "load": load}
+    print(json.dumps(commands[sys.argv[1]](*sys.argv[2:])))
