@@ -21,6 +21,7 @@ from rows import Row
 from services import ROOT, BenchmarkError, service_python
 
 FIRST_S, AGAIN_S = 60.0, 10.0
+EVENTS_PER_S, ACKNOWLEDGED_MS = 1_000.0, 150.0
 ENGINES = ("postgresql", "valkey", "nats")
 
 
@@ -102,7 +103,50 @@ def measure(project: Path, *, quick: bool) -> list[Row]:
         Row("central up, again, without a network", _middle(again), "s", AGAIN_S, bars["again"]),
         Row("central up after kill -9 of itself", _middle(crashed), "s"),
         Row("central down", _middle(down), "s"),
+        *_audit_rows(2 if quick else 10),
     ]
+
+
+def _audit_rows(seconds: int) -> list[Row]:
+    """Return what the audit service acknowledges, fsync on, SQLite, without the network's part."""
+    most, paced = _acknowledged(seconds, 0), _acknowledged(seconds, int(EVENTS_PER_S))
+    bars = f"at least {EVENTS_PER_S:,.0f}", f"at most {ACKNOWLEDGED_MS:.0f}"
+    return [
+        Row("audit events acknowledged", most["events_per_s"], "/s", EVENTS_PER_S, bars[0]),
+        Row("audit batch at 1,000/s, p99", paced["p99_ms"], "ms", ACKNOWLEDGED_MS, bars[1]),
+    ]
+
+
+def _acknowledged(seconds: int, rate: int) -> dict[str, float]:
+    """Return what the driver of the audit service's tests measures on a new database."""
+    with tempfile.TemporaryDirectory(prefix="slipway-audit-") as name:
+        folder, prefix = Path(name), "CENTRAL_SERVICES_"
+        environment = {k: v for k, v in os.environ.items() if prefix not in k} | {
+            "PYTHONPATH": str(ROOT / "central-services/src"),
+            f"{prefix}LOG_LEVEL": "CRITICAL",
+            f"{prefix}DATABASE__URL": f"sqlite:///{folder / 'service.db'}",
+            f"{prefix}AUDIT__PATH": str(folder / "own-trail"),
+            f"{prefix}JOBS__PATH": str(folder / "jobs.db"),
+            f"{prefix}AUDIT_SERVICE__PATH": str(folder / "keys"),
+        }
+        said = ""
+        driver = str(ROOT / "tests/audit_service_driver.py")
+        for command in (
+            ["-m", "central_services", "db", "upgrade"],
+            [driver, "load", str(seconds), str(rate)],
+        ):
+            done = subprocess.run(
+                [service_python(), *command],
+                cwd=folder,
+                env=environment,
+                capture_output=True,
+                text=True,
+            )
+            if done.returncode:
+                raise BenchmarkError(f"{' '.join(command)}:\n{done.stdout}{done.stderr}")
+            said = done.stdout.splitlines()[-1]
+    found: dict[str, float] = json.loads(said)
+    return found
 
 
 def _middle(taken: list[float]) -> float:

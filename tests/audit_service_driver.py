@@ -2,7 +2,8 @@
 
 The environment names its database and keys. It is its own issuer of tokens. `serve FD FILE` serves on a socket and
 writes a token into a file; `fill COUNT` stores events and prints the public keys and the receipts; `crash ROUNDS SEED`
-kills the service under load, time after time, and prints what was acknowledged and what is there.
+kills the service under load, time after time, and prints what was acknowledged and what is there; `load SECONDS RATE`
+prints how many events a second it acknowledges.
 """
 
 import asyncio
@@ -55,7 +56,7 @@ def token(settings: Settings) -> str:
         "org": "acme",
         "permissions": ["audit:write", "audit:read", "audit:admin"],
     }
-    return jwt.encode({"alg": "ES256", "typ": "at+jwt", "kid": "key-1"}, claims, KEY)
+    return str(jwt.encode({"alg": "ES256", "typ": "at+jwt", "kid": "key-1"}, claims, KEY))
 
 
 def make_app(settings: Settings) -> Any:
@@ -154,7 +155,7 @@ async def receipts(client: httpx2.AsyncClient, names: list[str]) -> dict[str, st
     deadline = time.monotonic() + LIMIT_S
     while True:
         answer = await client.post("/v1/receipts", json={"ids": names, "source": SOURCE})
-        found: dict[str, Any] = answer.json()
+        found: dict[str, dict[str, str]] = answer.json()
         if len(found["receipts"]) == len(names):
             return found["receipts"]
         assert time.monotonic() < deadline, found
@@ -167,6 +168,38 @@ def crash(rounds: str, seed: str) -> dict[str, Any]:
     for number in range(int(rounds)):
         acknowledged += _until_killed(number, chance.randrange(1, 25))
     return asyncio.run(_settle(acknowledged))
+
+
+def load(seconds: str, rate: str) -> dict[str, float]:
+    """Return how many events a second are acknowledged, and what the slowest in 100 batches of 50 waits.
+
+    Args:
+        seconds: For how long.
+        rate: Events a second that are sent; 0 for as many as four callers can.
+    """
+    every_s = 4 * 50 / float(rate) if float(rate) else 0.0
+
+    async def work() -> dict[str, float]:
+        waits: list[float] = []
+
+        async def caller(number: int, start: float) -> None:
+            sent = 0
+            while (now := time.perf_counter()) < start + float(seconds):
+                due = start + (sent + number / 4) * every_s
+                await asyncio.sleep(max(0.0, due - now) if every_s else 0.0)
+                begun = time.perf_counter()
+                await send(client, [f"{number}-{sent}-{at}" for at in range(50)])
+                waits.append(time.perf_counter() - (due if every_s else begun))
+                sent += 1
+
+        async with running(Settings()) as client:
+            start = time.perf_counter()
+            await asyncio.gather(*(caller(number, start) for number in range(4)))
+            taken = time.perf_counter() - start
+        slow = sorted(waits)[int(len(waits) * 0.99)]
+        return {"events_per_s": 50 * len(waits) / taken, "p99_ms": 1_000 * slow}
+
+    return asyncio.run(work())
 
 
 def _until_killed(number: int, acknowledgements: int) -> list[str]:
@@ -227,5 +260,6 @@ async def _settle(acknowledged: list[str]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    command: Callable[..., Any] = {"serve": serve, "fill": fill, "crash": crash}[sys.argv[1]]
-    print(json.dumps(command(*sys.argv[2:])))
+    commands: dict[str, Callable[..., Any]]
+    commands = {"serve": serve, "fill": fill, "crash": crash, "load": load}
+    print(json.dumps(commands[sys.argv[1]](*sys.argv[2:])))

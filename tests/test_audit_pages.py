@@ -47,7 +47,7 @@ class Services:
         return f"http://127.0.0.1:{self.ports[name]}"
 
     @property
-    def environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, Any]:
         """The settings of their process."""
         found = {
             "ENVIRONMENT": "test",

@@ -25,8 +25,8 @@ def test_ingest_log_and_administration_hold_on_postgresql(
 ) -> None:
     url = server.create(tmp_path.name)
     chosen = "senders_at_once or same_event or pages_follow or shredded_person or hold_on_a or tiles_make"
-    command = ("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/audit_service")
-    command = (*command, "-k", chosen)
+    options = ("-q", "-p", "no:cacheprovider", "-k", chosen)
+    command = ("python", "-m", "pytest", *options, "tests/audit_service")
     done = run_in(PROJECT, *command, TEST_DATABASE_URL=url, timeout=300)
     assert "passed" in done.stdout
     assert server.sql("SELECT count(*) > 0 FROM trail_logs", "audit_running") == "t"

@@ -35,10 +35,10 @@ EXAMPLES = 15  # per operation and phase
 
 
 @pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
+def environment(tmp_path: Path) -> dict[str, Any]:
     """Return the settings of a service in a folder, on a database that is migrated."""
     prefix = "CENTRAL_SERVICES_"
-    found = {
+    found: dict[str, Any] = {
         "PYTHONPATH": str(PROJECT / "src"),
         f"{prefix}ENVIRONMENT": "test",
         f"{prefix}LOG_LEVEL": "CRITICAL",
@@ -53,7 +53,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
     return found
 
 
-def drive(folder: Path, environment: dict[str, str], *arguments: object) -> Any:
+def drive(folder: Path, environment: dict[str, Any], *arguments: object) -> Any:
     """Run a command of the driver and return what it prints."""
     command = ["python", str(DRIVER), *map(str, arguments)]
     done = run_in(folder, *command, timeout=400, **environment)
@@ -64,7 +64,7 @@ def drive(folder: Path, environment: dict[str, str], *arguments: object) -> Any:
 
 
 def test_fifty_kills_under_load_lose_nothing_that_was_acknowledged(
-    environment: dict[str, str], tmp_path: Path
+    environment: dict[str, Any], tmp_path: Path
 ) -> None:
     found = drive(tmp_path, environment, "crash", KILLS, SEED)
     assert found["lost"] == []
@@ -119,7 +119,7 @@ class Verifier:
 
 
 def test_a_thousand_tamperings_are_found_by_who_shares_no_code_with_us(
-    environment: dict[str, str], tmp_path: Path
+    environment: dict[str, Any], tmp_path: Path
 ) -> None:
     filled = drive(tmp_path, environment, "fill", 40)
     verifier = Verifier(filled["keys"][0], [receipt for _, receipt in filled["events"]])
@@ -172,7 +172,7 @@ def included(entry: bytes, receipt: str, verifier: Verifier) -> bool:
 
 
 def test_no_request_is_a_server_error_or_answered_beside_the_description(
-    environment: dict[str, str], tmp_path: Path
+    environment: dict[str, Any], tmp_path: Path
 ) -> None:
     command = [
         str(Path(sys.executable).with_name("schemathesis")),
