@@ -142,7 +142,7 @@ async def test_bound_token_is_nothing_without_its_key(prover: Prover) -> None:
 
 async def test_proof_at_userinfo_is_for_this_token_and_this_use(prover: Prover) -> None:
     token, other = (await prover.tokens())["access_token"], (await prover.tokens())["access_token"]
-    right = {"htm": "GET", "htu": USERINFO}
+    right: dict[str, Any] = {"htm": "GET", "htu": USERINFO}
     good = prover.proof(**right, ath=token_hash(token))
     assert (await prover.userinfo(token, good)).status_code == 200
     proofs = [

@@ -112,7 +112,7 @@ class ApiKeyService:
         await self.record(API_KEY_CREATED, target=f"api_key:{row.id}", data={"fields": []})
         return row, plain
 
-    async def list(self, *, after: UUID | None, limit: int) -> list[ApiKeyRow]:
+    async def page(self, *, after: UUID | None, limit: int) -> list[ApiKeyRow]:
         """Return keys by id, from after one on: an admin's tenant's, or the user's own."""
         organisation = self.admin.organisation_id if self.admin else None
         user = None if self.admin else self.user_id

@@ -36,7 +36,7 @@ async def list_api_keys(
     service: ApiKeys, limit: Limit = 20, cursor: UUID | None = None
 ) -> schemas.ApiKeyPage:
     """List API keys by id: the caller's own, or, for an admin, all that they administer."""
-    rows = await service.list(after=cursor, limit=limit + 1)
+    rows = await service.page(after=cursor, limit=limit + 1)
     items = [schemas.ApiKey(**_shown(row)) for row in rows[:limit]]
     more = len(rows) > limit
     return schemas.ApiKeyPage(items=items, next_cursor=str(items[-1].id) if more else None)
