@@ -3,9 +3,9 @@
 import re
 
 import pytest
+from combinations import ROOT
 from processes import RunIn
 from projects import Yaml, read_yaml
-from rendering import ROOT
 
 PROJECT = ROOT / "central-services"
 DEPLOY = PROJECT / "deploy"
