@@ -47,9 +47,22 @@ def render(template: Path, project: Path, scratch: Path) -> dict[str, tuple[bool
         project: The project whose answers are given.
         scratch: An empty folder.
     """
+    answers = recorded(project)
+    found = render_answers(template, answers, scratch)
+    found[ANSWERS] = (
+        False,
+        _with_public_origin(found[ANSWERS][1], answers, _manifest(template)),
+    )
+    return found
+
+
+def render_answers(
+    template: Path, answers: dict[str, Any], scratch: Path
+) -> dict[str, tuple[bool, bytes]]:
+    """Return what a template renders for some answers: mode and bytes by path."""
     from cookiecutter.main import cookiecutter  # noqa: PLC0415  # `--help` works without it
 
-    manifest, answers = _manifest(template), recorded(project)
+    manifest = _manifest(template)
     settings = scratch / "cookiecutter.yml"
     settings.write_text(f"cookiecutters_dir: {scratch / 'c'}\nreplay_dir: {scratch / 'r'}\n")
     tempfile.tempdir = str(scratch)  # cookiecutter leaves the hooks it ran behind
@@ -65,13 +78,11 @@ def render(template: Path, project: Path, scratch: Path) -> dict[str, tuple[bool
         )
     finally:
         tempfile.tempdir = None
-    found = {
+    return {
         path.relative_to(made).as_posix(): (bool(path.stat().st_mode & 0o111), path.read_bytes())
         for path in sorted(made.rglob("*"))
         if path.is_file()
     }
-    found[ANSWERS] = (False, _with_public_origin(found[ANSWERS][1], answers, manifest))
-    return found
 
 
 def _with_public_origin(text: bytes, answers: dict[str, Any], manifest: dict[str, Any]) -> bytes:
