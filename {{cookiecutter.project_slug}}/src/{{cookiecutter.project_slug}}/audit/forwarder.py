@@ -159,6 +159,11 @@ class Forwarder:
             else:
                 good[event_id] = found.receipts[event_id]
         await self._in_thread(self._forwarding.keep, good)
+        lost = sorted(events.keys() & found.unknown)
+        if lost:
+            # As after a backup was put back: what it lost it gets again, once.
+            log.error("audit_events_lost_by_service", count=len(lost), event_id=lost[0])
+            await self._in_thread(self._forwarding.lost, lost)
         return len(good)
 
     def _fault_of(self, event: str, receipt: str) -> str:

@@ -30,7 +30,7 @@ CREATE TABLE IF NOT EXISTS lease (
 );
 CREATE TABLE IF NOT EXISTS events (
   seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, event TEXT NOT NULL, state TEXT NOT NULL,
-  taken REAL NOT NULL, place INTEGER, reason TEXT, receipt TEXT
+  taken REAL NOT NULL, place INTEGER, reason TEXT, receipt TEXT, again INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX IF NOT EXISTS events_waiting ON events (seq) WHERE state = 'waiting';
 CREATE INDEX IF NOT EXISTS events_without_receipt ON events (seq)
@@ -181,6 +181,19 @@ class Forwarding:
     def distrust(self, event_id: str, reason: str) -> None:
         """Note that the receipt of an event proves nothing."""
         self._write("UPDATE events SET reason = ? WHERE id = ?", [(reason, event_id)])
+
+    def lost(self, event_ids: Sequence[str]) -> None:
+        """Note that the service has lost events: they wait again, those that already did do not."""
+        ids = [(event_id,) for event_id in event_ids]
+        self._write(
+            "UPDATE events SET reason = 'the service took it twice and does not have it'"
+            " WHERE id = ? AND again",
+            ids,
+        )
+        self._write(
+            "UPDATE events SET state = 'waiting', place = NULL, again = 1 WHERE id = ? AND NOT again",
+            ids,
+        )
 
     def try_refused_again(self) -> int:
         """Let all refused events wait again, for whoever mended the cause; return how many."""

@@ -66,10 +66,12 @@ class Receipts:
     Attributes:
         receipts: A c2sp.org/tlog-proof@v1 for each event that is sealed.
         pending: Those that are stored and not yet sealed.
+        unknown: Those that it does not have, though it may have had them.
     """
 
     receipts: Mapping[str, str]
     pending: frozenset[str]
+    unknown: frozenset[str] = frozenset()
 
 
 class TokenSource(Protocol):
@@ -175,9 +177,11 @@ class AuditServiceClient:
         body = orjson.dumps({"ids": list(ids), "source": source})
         answer = await self._post("/v1/receipts", body, "application/json")
         receipts, pending = answer.get("receipts"), answer.get("pending")
-        if not isinstance(receipts, dict) or not isinstance(pending, list):
+        unknown = answer.get("unknown", [])
+        lists = isinstance(pending, list) and isinstance(unknown, list)
+        if not isinstance(receipts, dict) or not lists:
             raise AuditServiceUnavailableError("it answered something else than the wire says")
-        return Receipts(receipts, frozenset(pending))
+        return Receipts(receipts, frozenset(pending), frozenset(unknown))
 
     async def _post(self, path: str, body: bytes, kind: str) -> dict[str, object]:
         """Send a request; once more with another token when the first one is refused."""

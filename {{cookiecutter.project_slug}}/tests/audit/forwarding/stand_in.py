@@ -99,7 +99,9 @@ class StandIn:
     def _receipts(self, wanted: dict[str, Any]) -> Answer:
         order = list(self.events)[: self.sealed]
         receipts = {one: self.receipt(one) for one in wanted["ids"] if one in order}
-        return 200, {"receipts": receipts, "pending": [i for i in wanted["ids"] if i not in order]}
+        pending = [i for i in wanted["ids"] if i in self.events and i not in order]
+        unknown = [i for i in wanted["ids"] if i not in self.events]
+        return 200, {"receipts": receipts, "pending": pending, "unknown": unknown}
 
     def receipt(self, event_id: str) -> str:
         """Return the receipt of an event that is sealed."""

@@ -124,6 +124,36 @@ async def test_receipts_that_are_not_there_yet_are_asked_for_again(
         assert (await forwarder.backlog()).without_receipt == 0
 
 
+async def test_what_the_service_lost_is_sent_once_more(
+    service: StandIn, record: Record, open_one: Open, forwarding: Forwarding
+):
+    first, second = await record(2)
+    service.sealed = 0
+    async with open_one() as forwarder:
+        await drain(forwarder)
+        del service.events[second]  # a backup was put back
+        service.sealed = 2
+        await drain(forwarder)
+        await drain(forwarder)
+        assert (await forwarder.backlog()).without_receipt == 0
+    assert service.batches == [[first, second], [second]]
+
+
+async def test_service_that_never_has_what_it_takes_is_named(
+    service: StandIn, record: Record, open_one: Open, forwarding: Forwarding
+):
+    (event_id,) = await record(1)
+    service.sealed = 0
+    async with open_one() as forwarder:
+        for _ in range(5):
+            await forwarder.step()
+            service.events.clear()
+    assert service.batches == [[event_id], [event_id]]
+    kept = forwarding.find(event_id)
+    assert kept is not None
+    assert kept.reason == "the service took it twice and does not have it"
+
+
 async def test_receipt_that_proves_nothing_is_not_kept(
     service: StandIn, record: Record, open_one: Open, forwarding: Forwarding
 ):
