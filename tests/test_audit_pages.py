@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 import shutil
@@ -100,8 +101,7 @@ class Services:
             "audiences": audience,
         }
         self.command("auth", "add-client", json.dumps(pages))
-        printed = self.command("auth", "add-client", json.dumps(sender))
-        made = json.loads(printed[printed.index("{\n") :])  # what the service logs stands before it
+        made = json.loads(self.command("auth", "add-client", json.dumps(sender)))
         self.secret = made["client_secret"]
 
     def send(self, *events: dict[str, Any]) -> None:
@@ -129,12 +129,13 @@ class Services:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports that nobody has at the moment."""
-    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [listener.getsockname()[1] for listener in listeners]
-    for listener in listeners:
-        listener.close()
-    return ports
+    """Return ports that nobody has, below those that the system hands out to others meanwhile."""
+    found: list[int] = []
+    while len(found) < count:
+        port = 20_000 + secrets.randbelow(12_000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            found.append(port)
+    return found
 
 
 @pytest.fixture
