@@ -140,6 +140,16 @@ def own_files() -> list[str]:
     return [name for name in python if says((PROJECT / name).read_text("utf-8")) != "managed"]
 
 
+def test_services_do_not_import_each_other() -> None:
+    packages = sorted((PROJECT / "src/central_services").glob("*_service"))
+    assert len(packages) > 2
+    for package in packages:
+        others = "|".join(other.name for other in packages if other != package)
+        crossing = re.compile(rf"^\s*(from|import) .*\b({others})\b", re.MULTILINE)
+        for path in package.rglob("*.py"):
+            assert not crossing.search(path.read_text("utf-8")), path
+
+
 @pytest.mark.slow
 def test_its_own_tests_pass_and_cover_its_own_code(run_in: RunIn) -> None:
     """Run the tests of what it adds, and those of the template's that look at what it adds.
