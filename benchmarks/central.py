@@ -112,7 +112,7 @@ def _audit_rows(seconds: int) -> list[Row]:
     most, paced = _acknowledged(seconds, 0), _acknowledged(seconds, int(EVENTS_PER_S))
     bars = f"at least {EVENTS_PER_S:,.0f}", f"at most {ACKNOWLEDGED_MS:.0f}"
     return [
-        Row("audit events acknowledged", most["events_per_s"], "/s", EVENTS_PER_S, bars[0]),
+        Row("audit events acknowledged a second", most["events_per_s"], "", EVENTS_PER_S, bars[0]),
         Row("audit batch at 1,000/s, p99", paced["p99_ms"], "ms", ACKNOWLEDGED_MS, bars[1]),
     ]
 

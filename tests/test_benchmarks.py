@@ -11,7 +11,7 @@ from combinations import ROOT
 from processes import clean_environment, rendered_python, show
 
 pytestmark = pytest.mark.slow
-ROW = re.compile(r"^\| .+ \| +[\d,.]+( \w+)? \| [\w .]*\| (ok|MISSED)? *\|$", re.MULTILINE)
+ROW = re.compile(r"^\| .+ \| +[\d,.]+( \w+)? \| [\w ,.]*\| (ok|MISSED)? *\|$", re.MULTILINE)
 
 
 def run(name: str, figures: Path) -> str:

@@ -19,7 +19,7 @@ __all__ = ["MemoryRecords", "RecordStore", "RecordsUnavailableError", "SqliteRec
 
 Clock = Callable[[], float]
 
-_BUSY_S = 10.0
+_BUSY_S = 30.0  # a message whose record can not be written is sent again
 _PURGED = 100  # expired rows that one new record takes away, so that the file never grows old
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS records (
