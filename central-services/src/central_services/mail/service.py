@@ -36,6 +36,7 @@ __all__ = ["EmailService"]
 
 # A claim outlives the attempt it is for, and then some, should the machine be slow.
 _LEASE_FACTOR = 1.5
+_SETTLE_PAUSES_S = (0.05, 0.1, 0.2, 0.4)
 
 
 @dataclass(slots=True)
@@ -236,12 +237,19 @@ class EmailService:
             reason = next(iter(receipt.deferred.values()))
             msg = f"{len(receipt.deferred)} of {len(left)} recipients are deferred: {reason}"
             raise TransientMailError(msg)
-        try:
-            entry = await self._ledger.settle(attempt.key, known)
-        except TransientMailError as error:
-            # Taken by the server, and not known to us: what a retry would find is doubt.
-            raise TransientMailError(error.reason, in_doubt=True) from error
-        return _sent(entry, delivery)
+        return _sent(await self._settled(attempt.key, known), delivery)
+
+    async def _settled(self, key: str, known: Entry) -> Entry:
+        """Write down that the server took it; what is not written down now may be sent twice."""
+        for pause_s in (*_SETTLE_PAUSES_S, None):
+            try:
+                return await self._ledger.settle(key, known)
+            except TransientMailError as error:
+                if pause_s is None:
+                    # Taken by the server, and not known to us: what a retry would find is doubt.
+                    raise TransientMailError(error.reason, in_doubt=True) from error
+            await asyncio.sleep(pause_s)
+        raise AssertionError  # the last turn returns or raises
 
     def _require_delivery(self) -> Delivery:
         if self._delivery is None:
