@@ -1,7 +1,7 @@
 """Build `slipway-clients`: the clients of the central services, for projects of another kind.
 
 The template is rendered, the modules that the clients need are taken as they are, and
-`central-services/wheel/__init__.py` becomes the package's face. There is no second copy of any of them.
+`central-services/wheel/face.py.txt` becomes the package's face. There is no second copy of any of them.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def build(folder: Path, version: str) -> Path:
             for path, (_, content) in rendered.items()
             if path.startswith(source) and path.endswith(".py")
         }
-        taken = modules(files, (SOURCE / "__init__.py").read_text("utf-8"))
+        taken = modules(files, (SOURCE / "face.py.txt").read_text("utf-8"))
         needed = requirements(rendered["pyproject.toml"][1].decode(), imports(taken))
         project = scratch / "wheel"
         for path, content in taken.items():
