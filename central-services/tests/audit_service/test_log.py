@@ -14,7 +14,8 @@ import pytest
 from central_services.audit.canonical import canonical
 from central_services.audit.checkpoint import CheckpointError, NoteVerifier
 from central_services.audit.merkle import Frontier, leaf_hash
-from central_services.audit_service.receipts import Receipt, check_receipt
+from central_services.audit.tlog_proof import TlogProof
+from central_services.audit_service.receipts import check_receipt
 from central_services.audit_service.tree import parse_tile_path
 from central_services.kit.cosignatures import Cosigner
 
@@ -156,7 +157,7 @@ def test_path_of_a_tile(path: str, found: tuple[int, int] | None) -> None:
 )
 def test_text_that_is_no_receipt_is_refused(text: str) -> None:
     with pytest.raises(CheckpointError):
-        Receipt.parse(text)
+        TlogProof.parse(text)
 
 
 # --- a witness -----------------------------------------------------------------------------------

@@ -149,6 +149,11 @@ def drop_expired_command() -> None:
     typer.echo(f"Dropped {dropped} contents; {held} stay under legal hold.")
 
 
+def _held(tenant: str, hold: str, key: str) -> dict[str, Any]:
+    """Return what is recorded of a hold."""
+    return {"tenant": tenant, "hold": hold, "key": key}
+
+
 @hold_app.command("place")
 def place(
     tenant: str,
@@ -165,13 +170,7 @@ def place(
         return await console.place_hold(tenant, name, person, by=operator)
 
     key = _run(work)
-    _record(
-        HOLD_PLACED,
-        f"hold:{name}",
-        operator,
-        {"tenant": tenant, "hold": name, "key": key},
-        reason,
-    )
+    _record(HOLD_PLACED, f"hold:{name}", operator, _held(tenant, name, key), reason)
     typer.echo(f"{name} is in force.")
 
 
@@ -184,13 +183,7 @@ def release(tenant: str, name: str, *, operator: Operator = "", reason: Reason =
         return await console.release_hold(tenant, name, by=operator)
 
     key = _run(work)
-    _record(
-        HOLD_RELEASED,
-        f"hold:{name}",
-        operator,
-        {"tenant": tenant, "hold": name, "key": key},
-        reason,
-    )
+    _record(HOLD_RELEASED, f"hold:{name}", operator, _held(tenant, name, key), reason)
     typer.echo(f"{name} is released.")
 
 

@@ -9,13 +9,13 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
+from ..audit.tlog_proof import TlogProof
 from ..core.database import Database
 from ..kit.cursors import Cursors
 from ..kit.tenancy import as_tenant, over_all_tenants
 from .errors import HeldError, HoldExistsError, UnknownThingError
 from .models import CheckpointRow, EventRow, HoldRow
 from .payloads import Opened, PayloadCodec
-from .receipts import write_receipt
 from .repository import EventRepository, Search
 from .tree import tree_of
 
@@ -174,8 +174,9 @@ class TrailService:
         written = {}
         for event_id, row in rows.items():
             opened, seq = self.show(row).opened, row.seq or 0
-            salt = opened.salt if opened else None
-            written[event_id] = write_receipt(seq, tree.inclusion(seq), checkpoint.note, salt)
+            salt = opened.salt if opened else b""  # one that was shredded has none any more
+            receipt = TlogProof(seq, tree.inclusion(seq), checkpoint.note, salt)
+            written[event_id] = receipt.dump()
         return written
 
     # --- shredding and holds ---------------------------------------------------------------------

@@ -12,8 +12,7 @@ is a JSON object:
 from __future__ import annotations
 
 import json
-from base64 import b64decode, b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,11 +21,11 @@ import orjson
 
 from .checkpoint import Checkpoint, CheckpointError, NoteVerifier
 from .errors import NotRecordedError
-from .merkle import TILE_HEIGHT, leaf_hash, root_of_inclusion
+from .merkle import TILE_HEIGHT
 from .records import commitment
+from .tlog_proof import TlogProof
 from .trail import Trail
 
-HEADER = "c2sp.org/tlog-proof@v1"
 _TILE = 1 << TILE_HEIGHT
 
 
@@ -44,8 +43,8 @@ def prove(trail: Trail, event_id: str) -> str:
         raise NotRecordedError(f"event {event_id} is not sealed yet: try again in a second")
     checkpoint = Checkpoint.parse(note)
     path = trail.tree(checkpoint.size).inclusion(row.seq)
-    lines = [HEADER, f"index {row.seq}", *(b64encode(item).decode() for item in path), "", note]
-    bundle = {"proof": "\n".join(lines), "entry": row.leaf, "record": row.record}
+    proof = TlogProof(row.seq, path, note).dump()
+    bundle = {"proof": proof, "entry": row.leaf, "record": row.record}
     return json.dumps(bundle, indent=2, ensure_ascii=False)
 
 
@@ -74,27 +73,17 @@ def check_proof(text: str, verifier: NoteVerifier) -> Proven:
     """
     try:
         bundle = json.loads(text)
-        header, index, path, note = _parse(bundle["proof"])
+        proof = TlogProof.parse(str(bundle["proof"]))
         entry, record = bundle["entry"], bundle["record"]
-    except (ValueError, KeyError, TypeError, IndexError):
+    except (CheckpointError, ValueError, KeyError, TypeError):
         raise CheckpointError("not a proof that `audit prove` wrote") from None
-    checkpoint = verifier.open(note)
-    root = root_of_inclusion(leaf_hash(entry.encode()), index, checkpoint.size, path)
-    if header != HEADER or root != checkpoint.root:
+    checkpoint = verifier.open(proof.note)
+    if proof.root(entry.encode(), checkpoint.size) != checkpoint.root:
         raise CheckpointError("the entry is not in the log that the checkpoint describes")
     fields = orjson.loads(entry)
     if record is not None and commitment(record) != fields["commitment"]:
         raise CheckpointError("the record is not the one that was logged")
-    return Proven(checkpoint, index, fields, orjson.loads(record) if record else None)
-
-
-def _parse(proof: str) -> tuple[str, int, Sequence[bytes], str]:
-    head, _, note = proof.partition("\n\n")
-    header, index, *path = head.split("\n")
-    if not index.startswith("index "):
-        raise ValueError(index)
-    hashes = [b64decode(line, validate=True) for line in path]
-    return header, int(index.removeprefix("index ")), hashes, note
+    return Proven(checkpoint, proof.index, fields, orjson.loads(record) if record else None)
 
 
 def publish(trail: Trail, folder: Path) -> Checkpoint:

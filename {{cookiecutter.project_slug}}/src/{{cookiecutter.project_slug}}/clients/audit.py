@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from base64 import b64decode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -14,7 +13,7 @@ import orjson
 
 from ..audit.canonical import canonical
 from ..audit.checkpoint import Checkpoint, CheckpointError, NoteVerifier
-from ..audit.merkle import leaf_hash, root_of_inclusion
+from ..audit.tlog_proof import TlogProof
 from .credentials import Credentials, ServiceTokenError, ServiceTokens
 from .errors import HttpClientError
 from .resilience import parse_retry_after
@@ -27,9 +26,7 @@ if TYPE_CHECKING:
     from .http import HttpClient
 
 BATCH = "application/cloudevents-batch+json"
-HEADER = "c2sp.org/tlog-proof@v1"
 TIMEOUT_S = 30.0
-MAX_PROOF_LINES = 63
 MAX_RECEIPTS = 500
 
 _REFUSED = frozenset({400, 409, 413, 422})
@@ -178,8 +175,9 @@ class AuditServiceClient:
         answer = await self._post("/v1/receipts", body, "application/json")
         receipts, pending = answer.get("receipts"), answer.get("pending")
         unknown = answer.get("unknown", [])
-        lists = isinstance(pending, list) and isinstance(unknown, list)
-        if not isinstance(receipts, dict) or not lists:
+        if not (
+            isinstance(receipts, dict) and isinstance(pending, list) and isinstance(unknown, list)
+        ):
             raise AuditServiceUnavailableError("it answered something else than the wire says")
         return Receipts(receipts, frozenset(pending), frozenset(unknown))
 
@@ -272,27 +270,11 @@ def verify_receipt(receipt: str, event: object, verifier: NoteVerifier) -> Prove
     Raises:
         CheckpointError: When it is not what the receipt proves; the text says why.
     """
-    head, gap, note = receipt.partition("\n\n")
-    header, *lines = head.split("\n")
-    if header != HEADER or not gap or len(lines) > MAX_PROOF_LINES + 2:
-        raise CheckpointError(f"not a receipt: it begins with {HEADER}")
-    if not lines or not lines[0].startswith("extra "):
+    proof = TlogProof.parse(receipt)
+    if not proof.extra:
         raise CheckpointError("the receipt has no salt: its event was shredded")
-    salt = _decoded(lines.pop(0).removeprefix("extra "))
-    number = lines.pop(0).removeprefix("index ") if lines else ""
-    if not (number.isascii() and number.isdecimal() and len(number) <= 18):
-        raise CheckpointError("not a receipt: it does not say which entry it is about")
-    checkpoint = verifier.open(note)
-    entry = sha256(salt + canonical(event)).digest()
-    path = [_decoded(line) for line in lines]
-    root = root_of_inclusion(leaf_hash(entry), int(number), checkpoint.size, path)
-    if root != checkpoint.root:
+    checkpoint = verifier.open(proof.note)
+    entry = sha256(proof.extra + canonical(event)).digest()
+    if proof.root(entry, checkpoint.size) != checkpoint.root:
         raise CheckpointError("this event is not what the log has at this place")
-    return Proven(checkpoint, int(number))
-
-
-def _decoded(line: str) -> bytes:
-    try:
-        return b64decode(line, validate=True)
-    except ValueError:
-        raise CheckpointError("not a receipt: a line is no base64") from None
+    return Proven(checkpoint, proof.index)
