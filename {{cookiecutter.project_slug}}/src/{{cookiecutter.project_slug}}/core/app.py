@@ -117,15 +117,24 @@ def build_app(
     # jinja: if cookiecutter.include_audit_logging and cookiecutter.include_database
     parts.insert(0, relay_lifespan(settings.database))
     # jinja: endif
+    # jinja: if cookiecutter.use_central_auth
+    central_auth = build_central_auth(settings)
+    # jinja: endif
     # jinja: if cookiecutter.use_central_audit
-    forwarding = forwarder_lifespan(settings.central_audit, lambda: open_central_audit(settings))
+    forwarding = forwarder_lifespan(
+        settings.central_audit,
+        # jinja: if cookiecutter.use_central_auth
+        lambda: open_central_audit(settings, central_auth),
+        # jinja: else
+        lambda: open_central_audit(settings),
+        # jinja: endif
+    )
     parts.insert(0, forwarding)
     # jinja: endif
     # jinja: if cookiecutter.include_audit_logging
     parts.insert(0, audit_lifespan(settings, service_version))
     # jinja: endif
     # jinja: if cookiecutter.use_central_auth
-    central_auth = build_central_auth(settings)
     parts.insert(0, central_auth.lifespan)
     probes.append(central_auth.check())
     # jinja: endif
@@ -232,14 +241,20 @@ def build_central_auth(settings: PlatformSettings) -> CentralAuth:
 # jinja: endif
 # jinja: if cookiecutter.use_central_audit
 @asynccontextmanager
-async def open_central_audit(settings: PlatformSettings) -> AsyncGenerator[AuditServiceClient]:
+async def open_central_audit(
+    settings: PlatformSettings,
+    # jinja: if cookiecutter.use_central_auth
+    auth: CentralAuth | None = None,
+    # jinja: endif
+) -> AsyncGenerator[AuditServiceClient]:
     """Open a client of the central audit service, with what it authenticates with."""
     async with AsyncExitStack() as stack:
         # jinja: if cookiecutter.use_central_auth
-        auth = build_central_auth(settings)
-        stack.push_async_callback(auth.aclose)
+        known = auth or build_central_auth(settings)
+        if auth is None:
+            stack.push_async_callback(known.aclose)
         client = AuditServiceClient(
-            settings.central_audit, settings.http_client, lambda: auth.service_tokens
+            settings.central_audit, settings.http_client, lambda: known.service_tokens
         )
         # jinja: else
         client = AuditServiceClient(settings.central_audit, settings.http_client)
