@@ -21,7 +21,7 @@ from central_services.mail import (
     TransientMailError,
 )
 from central_services.mail.delivery import MemoryDelivery, Receipt
-from central_services.mail.records import MemoryRecords
+from central_services.mail.records import MemoryRecords, RecordsUnavailableError
 from central_services.utils.logging import flush
 
 pytestmark = pytest.mark.anyio
@@ -212,6 +212,37 @@ async def test_retry_reaches_only_those_who_were_deferred(records: MemoryRecords
     sent = await mail.send(message)
     assert delivery.sent[1].recipients == ("carl@example.com",)
     assert (sent.accepted, sent.refused) == (2, 1)
+
+
+class FailsToSettle(MemoryRecords):
+    """Can't write down, some times, that a message was sent."""
+
+    failures = 0
+
+    async def swap(self, key: str, expected: str | None, new: str | None, ttl_s: float) -> bool:
+        if self.failures and new is not None and '"sent"' in new:
+            self.failures -= 1
+            raise RecordsUnavailableError("the disk is busy")
+        return await super().swap(key, expected, new, ttl_s)
+
+
+async def test_records_that_fail_for_a_moment_cause_no_doubt() -> None:
+    records, delivery = FailsToSettle(), MemoryDelivery()
+    records.failures = 2
+    mail = EmailService(MailSettings(sender="orders@example.com"), delivery, records)
+    assert not (await mail.send(hello())).maybe_duplicate
+    assert (await mail.send(hello())).repeated
+    assert len(delivery.sent) == 1
+
+
+async def test_records_that_fail_on_are_doubt() -> None:
+    records, delivery = FailsToSettle(), MemoryDelivery()
+    records.failures = 100
+    mail = EmailService(MailSettings(sender="orders@example.com"), delivery, records)
+    with pytest.raises(TransientMailError, match="the disk is busy") as error:
+        await mail.send(hello())
+    assert error.value.in_doubt
+    assert len(delivery.sent) == 1
 
 
 async def test_attempt_has_a_time_limit(records: MemoryRecords) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 import uuid
 from collections.abc import Callable
@@ -241,15 +242,15 @@ class EmailService:
 
     async def _settled(self, key: str, known: Entry) -> Entry:
         """Write down that the server took it; what is not written down now may be sent twice."""
-        for pause_s in (*_SETTLE_PAUSES_S, None):
-            try:
+        for pause_s in _SETTLE_PAUSES_S:
+            with contextlib.suppress(TransientMailError):
                 return await self._ledger.settle(key, known)
-            except TransientMailError as error:
-                if pause_s is None:
-                    # Taken by the server, and not known to us: what a retry would find is doubt.
-                    raise TransientMailError(error.reason, in_doubt=True) from error
             await asyncio.sleep(pause_s)
-        raise AssertionError  # the last turn returns or raises
+        try:
+            return await self._ledger.settle(key, known)
+        except TransientMailError as error:
+            # Taken by the server, and not known to us: what a retry would find is doubt.
+            raise TransientMailError(error.reason, in_doubt=True) from error
 
     def _require_delivery(self) -> Delivery:
         if self._delivery is None:
