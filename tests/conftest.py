@@ -20,6 +20,7 @@ from rendering import (
     share_compiled_templates,
     slug_of,
 )
+from servers import PostgreSQL
 from valkey_server import Valkey
 
 share_compiled_templates()
@@ -119,6 +120,14 @@ def run_in() -> processes.RunIn:
 def uv() -> str:
     """Return the path of uv."""
     return processes.find_uv()
+
+
+@pytest.fixture(scope="module")
+def postgresql() -> Iterator[PostgreSQL]:
+    """Return a PostgreSQL server, on which tests make databases of their own."""
+    server = PostgreSQL()
+    yield server
+    server.close()
 
 
 @pytest.fixture

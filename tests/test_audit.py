@@ -244,13 +244,6 @@ def with_database(render: Renderer) -> Path:
     return render("cookiecutter", include_audit_logging=True, include_database=True)
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgreSQL]:
-    server = PostgreSQL()
-    yield server
-    server.close()
-
-
 def migrated(project: Path, url: str) -> str:
     variable: dict[str, Any] = {f"{slug_of(project).upper()}_DATABASE__URL": url}
     run_in(project, "python", "-m", slug_of(project), "db", "upgrade", **variable)
@@ -265,7 +258,7 @@ def test_event_is_recorded_exactly_when_its_change_is_kept(
     """Kill the process again and again while changes commit and roll back."""
     url = f"sqlite:///{tmp_path / 'data/orders.db'}"
     if engine == "postgresql":
-        url = request.getfixturevalue("server").create("audit_kills")
+        url = request.getfixturevalue("postgresql").create("audit_kills")
     migrated(with_database, url)
     chance = random.Random(SEED)
     kept: set[str] = set()
@@ -284,10 +277,12 @@ def test_event_is_recorded_exactly_when_its_change_is_kept(
 
 
 @pytest.mark.xdist_group("postgresql")
-def test_postgresql_refuses_to_change_what_waits(with_database: Path, server: PostgreSQL) -> None:
-    migrated(with_database, server.create("audit_rules"))
+def test_postgresql_refuses_to_change_what_waits(
+    with_database: Path, postgresql: PostgreSQL
+) -> None:
+    migrated(with_database, postgresql.create("audit_rules"))
     row = "INSERT INTO audit_outbox (id, record, code, relayed) VALUES ('1', '{}', '', false)"
-    server.sql(row, "audit_rules")
+    postgresql.sql(row, "audit_rules")
     for statement in (
         "DELETE FROM audit_outbox",
         "TRUNCATE audit_outbox",
@@ -295,17 +290,17 @@ def test_postgresql_refuses_to_change_what_waits(with_database: Path, server: Po
         "UPDATE audit_outbox SET relayed = false",
     ):
         with pytest.raises(AssertionError, match="append-only"):
-            server.sql(statement, "audit_rules")
-    server.sql("UPDATE audit_outbox SET relayed = true", "audit_rules")
-    server.sql("DELETE FROM audit_outbox", "audit_rules")
+            postgresql.sql(statement, "audit_rules")
+    postgresql.sql("UPDATE audit_outbox SET relayed = true", "audit_rules")
+    postgresql.sql("DELETE FROM audit_outbox", "audit_rules")
 
 
 @pytest.mark.xdist_group("postgresql")
 def test_service_whose_role_may_do_no_more_than_documented_records_and_relays(
-    with_database: Path, server: PostgreSQL, tmp_path: Path
+    with_database: Path, postgresql: PostgreSQL, tmp_path: Path
 ) -> None:
-    migrated(with_database, server.create("audit_role"))
-    server.create_role("service")
+    migrated(with_database, postgresql.create("audit_role"))
+    postgresql.create_role("service")
     page = (with_database / "docs/platform/audit.md").read_text("utf-8")
     (documented,) = re.findall(r"`(GRANT [^`]* ON audit_outbox)`", page)
     for grant in (
@@ -314,8 +309,8 @@ def test_service_whose_role_may_do_no_more_than_documented_records_and_relays(
         "GRANT SELECT, INSERT, UPDATE ON orders",
         "GRANT SELECT ON alembic_version",
     ):
-        server.sql(f"{grant} TO service", "audit_role")
-    url = server.url("audit_role", "service")
+        postgresql.sql(f"{grant} TO service", "audit_role")
+    url = postgresql.url("audit_role", "service")
     said = stop_after(40, with_database, "in_transactions", tmp_path / "trail", url, 4)
     found = trails(with_database, "settle", tmp_path / "trail", url)
     assert {event_id for word, event_id in said if word == "ACK"} <= found["events"].keys()
@@ -327,7 +322,7 @@ def test_service_whose_role_may_do_no_more_than_documented_records_and_relays(
         "DROP TABLE audit_outbox",
     ):
         with pytest.raises(AssertionError, match=r"permission denied|must be owner"):
-            server.sql(f"SET ROLE service; {statement}", "audit_role")
+            postgresql.sql(f"SET ROLE service; {statement}", "audit_role")
 
 
 # --- erasure -------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from central_home import wait_until
 from combinations import ROOT
 from processes import clean_environment, rendered_python, run_in
 from test_docs_page import CHROMIUM_FLAGS
@@ -118,14 +119,13 @@ class Services:
                 headers={"Content-Type": "application/cloudevents-batch+json"},
             )
             assert answer.status_code == 200, answer.text
-            deadline = time.monotonic() + LIMIT_S
             wanted = {"ids": [event["id"] for event in events]}
-            while True:
+
+            def arrived() -> bool:
                 found = http.post(f"{self.url('audit')}/v1/receipts", json=wanted).json()
-                if len(found["receipts"]) == len(events):
-                    return
-                assert time.monotonic() < deadline, found
-                time.sleep(0.05)  # between two looks
+                return len(found["receipts"]) == len(events)
+
+            wait_until(arrived, "cosigned receipts", LIMIT_S)
 
 
 def free_ports(count: int) -> list[int]:

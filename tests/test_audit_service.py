@@ -1,6 +1,5 @@
 """The audit service of `central-services/` on a real PostgreSQL; all of its tests run on SQLite."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,20 +12,13 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("postgresql")]
 PROJECT = ROOT / "central-services"
 
 
-@pytest.fixture
-def server() -> Iterator[PostgreSQL]:
-    server = PostgreSQL()
-    yield server
-    server.close()
-
-
 def test_ingest_log_and_administration_hold_on_postgresql(
-    run_in: RunIn, server: PostgreSQL, tmp_path: Path
+    run_in: RunIn, postgresql: PostgreSQL, tmp_path: Path
 ) -> None:
-    url = server.create(tmp_path.name)
+    url = postgresql.create(tmp_path.name)
     chosen = "senders_at_once or same_event or pages_follow or shredded_person or hold_on_a or tiles_make"
     options = ("-q", "-p", "no:cacheprovider", "-k", chosen)
     command = ("python", "-m", "pytest", *options, "tests/audit_service")
     done = run_in(PROJECT, *command, TEST_DATABASE_URL=url, timeout=300)
     assert "passed" in done.stdout
-    assert server.sql("SELECT count(*) > 0 FROM trail_logs", "audit_running") == "t"
+    assert postgresql.sql("SELECT count(*) > 0 FROM trail_logs", "audit_running") == "t"

@@ -1,6 +1,5 @@
 """The auth service of `central-services/` on a real PostgreSQL; all of its tests run on SQLite."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,20 +12,13 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("postgresql")]
 PROJECT = ROOT / "central-services"
 
 
-@pytest.fixture
-def server() -> Iterator[PostgreSQL]:
-    server = PostgreSQL()
-    yield server
-    server.close()
-
-
 def test_refresh_key_rotation_and_mailed_links_hold_on_postgresql(
-    run_in: RunIn, server: PostgreSQL, tmp_path: Path
+    run_in: RunIn, postgresql: PostgreSQL, tmp_path: Path
 ) -> None:
-    url = server.create(tmp_path.name)
+    url = postgresql.create(tmp_path.name)
     names = ("account_mail", "refresh", "keys")
     tests = [f"tests/auth_service/test_{name}.py" for name in names]
     command = ("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests)
     done = run_in(PROJECT, *command, TEST_DATABASE_URL=url, timeout=300)
     assert "passed" in done.stdout
-    assert server.sql("SELECT count(*) > 0 FROM auth_refresh_tokens", "auth_running") == "t"
+    assert postgresql.sql("SELECT count(*) > 0 FROM auth_refresh_tokens", "auth_running") == "t"

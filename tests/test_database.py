@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,13 +18,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("postgresql")]
 ORDER = {"currency": "EUR", "lines": [{"sku": "TEA-1", "quantity": 2, "unit_price": 450}]}
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgreSQL]:
-    server = PostgreSQL()
-    yield server
-    server.close()
-
-
 @pytest.fixture
 def project(render: Renderer, tmp_path: Path) -> Path:
     return copy_project(render("cookiecutter", include_database=True), tmp_path / "project")
@@ -36,8 +28,8 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of a database that does not exist yet, or is empty."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'data/service.db'}"
-    server: PostgreSQL = request.getfixturevalue("server")
-    return server.create(tmp_path.name)
+    postgresql: PostgreSQL = request.getfixturevalue("postgresql")
+    return postgresql.create(tmp_path.name)
 
 
 def variables(project: Path, url: str) -> dict[str, Any]:
@@ -119,13 +111,15 @@ def test_a_service_without_its_migrations_does_not_start(
 
 
 def test_rendered_tests_pass_on_postgresql(
-    project: Path, run_in: RunIn, server: PostgreSQL, tmp_path: Path
+    project: Path, run_in: RunIn, postgresql: PostgreSQL, tmp_path: Path
 ) -> None:
-    url = server.create(tmp_path.name)
+    url = postgresql.create(tmp_path.name)
     tests = ("tests/orders", "tests/core/test_repository.py", "tests/test_cli.py")
     done = run_in(project, "python", "-m", "pytest", "-q", *tests, TEST_DATABASE_URL=url)
     assert "passed" in done.stdout
-    assert server.sql("SELECT count(*) FROM orders", tmp_path.name) == "0", "undone after each test"
+    assert postgresql.sql("SELECT count(*) FROM orders", tmp_path.name) == "0", (
+        "undone after each test"
+    )
 
 
 def test_orders_are_kept_and_a_key_orders_once(project: Path, url: str) -> None:
@@ -158,11 +152,11 @@ def test_orders_are_kept_and_a_key_orders_once(project: Path, url: str) -> None:
         assert set(listed) == placed | {same[0].json["id"]}
 
 
-def test_service_outlives_its_server(project: Path, server: PostgreSQL, tmp_path: Path) -> None:
-    url = server.create(tmp_path.name)
+def test_service_outlives_its_server(project: Path, postgresql: PostgreSQL, tmp_path: Path) -> None:
+    url = postgresql.create(tmp_path.name)
     with serving(project, **variables(project, url)) as service:
         kept = place(service).json
-        server.stop()
+        postgresql.stop()
         try:
             down = place(service)
             assert (down.status, down.headers["content-type"]) == (503, "application/problem+json")
@@ -171,25 +165,27 @@ def test_service_outlives_its_server(project: Path, server: PostgreSQL, tmp_path
             assert (ready.status, ready.json["failed"]) == (503, ["database"])
             assert service.call("GET", "/health/live").status == 200
         finally:
-            server.start()
+            postgresql.start()
         assert service.call("GET", f"/orders/{kept['id']}").json == kept
         assert place(service).status == 201
         assert service.call("GET", "/health/ready").status == 200
         shown = service.log.read_text("utf-8")
-    assert server.url().split(":")[2].partition("@")[0] not in shown, "the password is in the log"
+    assert postgresql.url().split(":")[2].partition("@")[0] not in shown, (
+        "the password is in the log"
+    )
 
 
 def test_service_that_starts_before_its_server_waits_for_it(
-    project: Path, server: PostgreSQL, run_in: RunIn, tmp_path: Path
+    project: Path, postgresql: PostgreSQL, run_in: RunIn, tmp_path: Path
 ) -> None:
-    url = server.create(tmp_path.name)
+    url = postgresql.create(tmp_path.name)
     db(project, run_in, url, "upgrade")
-    server.stop()
+    postgresql.stop()
     with serving_as_it_is(project, **variables(project, url)) as service:
         try:
             assert service.call("GET", "/health/ready").status == 503
         finally:
-            server.start()
+            postgresql.start()
         assert service.call("GET", "/health/ready").status == 200
         assert place(service).status == 201
 
