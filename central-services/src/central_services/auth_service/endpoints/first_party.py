@@ -1,6 +1,6 @@
 """`/auth/...`: the application of the house logs its users in; anyone asks what a token permits.
 
-All of it runs on the core that the OAuth endpoints use. ADR 0023 says how this fits OAuth 2.1.
+All of it runs on the core that the OAuth endpoints use. ADR 0024 says how this fits OAuth 2.1.
 """
 
 from __future__ import annotations
