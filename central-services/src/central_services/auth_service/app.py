@@ -19,6 +19,7 @@ from ..mail.composition import open_mail
 from ..middleware.client_address import ClientAddresses
 from ..utils.logging import get_logger
 from .account_mail import AccountMail
+from .declared_clients import DeclaredClients
 from .dependencies import Parts
 from .endpoints import ROUTERS
 from .housekeeping import keep_house
@@ -93,13 +94,17 @@ async def auth_lifespan(app: FastAPI) -> AsyncGenerator[None]:
     """
     async with open_mail(app.state.settings) as mail:
         app.state.auth = parts = make_parts(app, MailNotifier(mail))
+        declared = DeclaredClients(
+            parts.database, parts.settings.clients, app.state.audit, parts.clock
+        )
         try:
             await parts.ring.maintain()
-        except DatabaseUnavailableError:
+            await declared.register()
+        except DatabaseUnavailableError:  # housekeeping tries again
             _log.warning("signing_keys_not_read_at_start")
         parts.account_mail.begin()
         keeping = asyncio.create_task(
-            keep_house(parts.ring, parts.database, parts.settings, parts.clock)
+            keep_house(parts.ring, declared, parts.database, parts.settings, parts.clock)
         )
         try:
             yield

@@ -265,6 +265,9 @@ def forwarder_lifespan(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
+        if not settings.enabled:
+            yield
+            return
         audit: AuditLog = app.state.audit
         async with (
             opening() as client,
@@ -291,6 +294,8 @@ def forwarder_check(app: FastAPI, settings: CentralAuditSettings) -> HealthCheck
     """
 
     async def check() -> bool:
+        if not settings.enabled:
+            return True
         forwarder: Forwarder | None = getattr(app.state, "audit_forwarder", None)
         if forwarder is None or forwarder.task is None or forwarder.task.done():
             return False
