@@ -1,0 +1,45 @@
+"""What the auth service has answered holds, however it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from central_services.kit.crashes import kill_repeatedly
+
+from .conftest import Start
+from .crash_workloads import refresh
+
+pytestmark = pytest.mark.anyio
+KILLS, SEED = 10, 20_261_122
+FAMILIES = 3
+GRACE_S = 60.0  # a machine may be so busy that a start takes longer than the usual ten
+
+
+async def test_refresh_that_was_answered_is_never_lost(start: Start, tmp_path: Path) -> None:
+    """A client that got no answer tries again with the token that it has, and nobody's family burns."""
+    file = tmp_path / "newest.json"
+
+    def keep(_round: int, acknowledged: Sequence[str]) -> None:
+        file.write_text(json.dumps(newest | dict(line.split(" ") for line in acknowledged)))
+
+    async with start(refresh_grace_s=GRACE_S) as auth:
+        wanted = {"scope": "openid offline_access"}
+        newest = {str(n): (await auth.tokens(**wanted))["refresh_token"] for n in range(FAMILIES)}
+        url = auth.app.state.settings.database.url.get_secret_value()
+    keep(0, [])
+    killing = asyncio.to_thread(
+        kill_repeatedly, refresh, url, str(file), GRACE_S, kills=KILLS, seed=SEED, after=keep
+    )
+    acknowledged = await killing
+    assert len(acknowledged) >= KILLS
+    assert len({line.split(" ")[1] for line in acknowledged}) == len(acknowledged)
+    async with start(refresh_grace_s=GRACE_S) as auth:
+        for token in json.loads(file.read_text()).values():
+            answer = await auth.refresh(token)
+            assert answer.status_code == 200, answer.text
+            assert (await auth.introspect(answer.json()["access_token"]))["active"]
