@@ -5,10 +5,16 @@ from __future__ import annotations
 import asyncio
 import itertools
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 
+from central_services.audit import AuditLog
+from central_services.audit.catalogue import STARTED
+from central_services.audit.relay import Relay
+from central_services.audit.transactional import Outbox
+from central_services.core.audit_settings import AuditSettings
 from central_services.core.database import Database
 from central_services.core.database_settings import DatabaseSettings
 from central_services.kit.idempotency import Answer, Idempotency, RequestKey
@@ -54,6 +60,26 @@ def pay(_round: int, acknowledge: Acknowledge, url: str) -> None:
             answer = await idempotency.run(RequestKey("t1", name, "f" * 64), work)
             assert answer.body == name.encode()
             acknowledge(name)
+
+    asyncio.run(main())
+
+
+def publish(_round: int, acknowledge: Acknowledge, url: str, folder: str) -> None:
+    """Change something and record it in one transaction, while the relay moves what is committed."""
+
+    async def main() -> None:
+        settings = DatabaseSettings.model_validate({"url": url})
+        database, audit = Database(settings), AuditLog(AuditSettings(path=Path(folder)))
+        audit.outbox, relay = Outbox(audit), Relay(audit, settings)
+        relaying = asyncio.create_task(relay.run(0.01))
+        while not relaying.done():
+            async with database.transaction() as session:
+                data = {"version": "1"}
+                event = await audit.record(STARTED, target="service:a", data=data, session=session)
+                await session.execute(text(EFFECT), {"name": event.id})
+            acknowledge(event.id)
+            relay.wake()
+            await asyncio.sleep(0)
 
     asyncio.run(main())
 

@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from central_services.audit import AuditLog
+from central_services.audit.relay import Relay
+from central_services.core.audit_settings import AuditSettings
 from central_services.core.database import Database
 from central_services.core.database_settings import DatabaseSettings
 from central_services.kit.crashes import (
@@ -90,6 +93,33 @@ def test_effects_of_the_inbox_and_of_idempotency_keys_are_there_once(
     verdict = judge(acknowledged, found)
     verdict.require()
     assert verdict.stored <= verdict.acknowledged + 10, "more than one at a time was on its way"
+
+
+def test_what_a_transaction_recorded_leaves_the_outbox_once(
+    own_database: str, tmp_path: Path
+) -> None:
+    """A change and its event are both there or neither, wherever between them the relay was killed."""
+    asyncio.run(_run(own_database, "CREATE TABLE effects (name TEXT)"))
+    folder = tmp_path / "trail"
+    publish = crash_workloads_of_the_kit.publish
+    acknowledged = kill_repeatedly(publish, own_database, str(folder), kills=10, seed=SEED)
+    effects = asyncio.run(_run(own_database, "SELECT name FROM effects", reads=True))
+    judge(acknowledged, effects).require()
+    events = asyncio.run(_relayed(own_database, folder))
+    judge(effects, events).require()
+    assert set(events) == set(effects)
+
+
+async def _relayed(url: str, folder: Path) -> list[str]:
+    """Relay what is left, and return the ids of all events of the trail."""
+    audit = AuditLog(AuditSettings(path=folder))
+    relay = Relay(audit, DatabaseSettings.model_validate({"url": url}))
+    await relay.relay()
+    await relay.aclose()
+    audit.sealer.seal()
+    rows = audit.sealer.connection.execute("SELECT id FROM entries").fetchall()
+    audit.close()
+    return [event_id for (event_id,) in rows]
 
 
 async def _run(url: str, statement: str, *, reads: bool = False) -> list[str]:
