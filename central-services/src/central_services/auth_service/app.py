@@ -79,7 +79,7 @@ def make_parts(app: FastAPI, notifier: Notifier) -> Parts:
         passwords=passwords,
         logins=Logins(database, settings, passwords, utc_now),
         pages=Pages(settings, sealer),
-        account_mail=AccountMail(database, settings, passwords, audit, notifier, utc_now),
+        account_mail=AccountMail(database, settings, passwords, audit, notifier, sealer, utc_now),
         addresses=ClientAddresses(app.state.settings.security.trusted_proxies),
         clock=utc_now,
     )
