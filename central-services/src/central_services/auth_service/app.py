@@ -34,6 +34,11 @@ from .tokens import TokenMint
 if TYPE_CHECKING:
     from ..settings import Settings
 
+_ROUTES = {"POST /oauth2/token": 1_200}
+"""Requests a minute from one address: a host runs many services, and each gets tokens every few minutes. It
+is no limit against guessing: what is shown there (secrets, codes, refresh tokens) is 256 random bits, and
+passwords have limits of their own (`AUTH__ATTEMPTS_PER_MINUTE`, the lockout)."""
+
 _log = get_logger(__name__)
 
 
@@ -48,9 +53,13 @@ def build(settings: Settings) -> FastAPI:
 
     # Redirect URIs of developers' machines come in queries, and nothing here is ever fetched from a
     # URL that a caller names: the filter would only refuse what RFC 8252 section 7.3 wants.
-    security = settings.security.model_copy(update={"ssrf_prevention": False})
+    limits = settings.rate_limit
+    changed = {
+        "security": settings.security.model_copy(update={"ssrf_prevention": False}),
+        "rate_limit": limits.model_copy(update={"routes": {**_ROUTES, **limits.routes}}),
+    }
     app = build_app(
-        settings.model_copy(update={"security": security}),
+        settings.model_copy(update=changed),
         routers=ROUTERS,
         lifespans=[auth_lifespan],
         checks=[HealthCheck("signing_keys", has_keys)],
