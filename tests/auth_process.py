@@ -42,6 +42,7 @@ class AuthService:
                 "DATABASE__URL": f"sqlite+aiosqlite:///{self._folder.name}/auth.db",
                 "RATE_LIMIT__REQUESTS_PER_MINUTE": "1000000",
                 "JOBS__EMBEDDED_WORKER": "false",
+                "CENTRAL_AUDIT__ENABLED": "false",
                 "LOG_LEVEL": "WARNING",
             }
             named = {f"CENTRAL_SERVICES_{name}": value for name, value in settings.items()}

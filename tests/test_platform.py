@@ -3,6 +3,7 @@
 import base64
 import json
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -42,7 +43,8 @@ class Platform:
         settings: Those.
         orders: The project, serving.
         auditor: A client of the organisation that may read the audit log, with its secret.
-        token: Its token.
+        overseer: One of the platform's own organisation.
+        token: The auditor's token.
     """
 
     central: Central
@@ -50,6 +52,7 @@ class Platform:
     settings: dict[str, str]
     orders: Service
     auditor: tuple[str, str]
+    overseer: tuple[str, str]
     token: str = ""
 
     @property
@@ -73,6 +76,15 @@ class Platform:
         answer = httpx2.get(f"{self.audit}{path}", params=query, headers=headers, timeout=60)
         assert answer.status_code == 200, answer.text
         return answer.json()
+
+    def own_events(self, **query: str) -> list[Any]:
+        """Return the events of the services themselves, as the audit service's search finds them."""
+        token = client_token(self.issuer, *self.overseer, self.audit)
+        headers = {"authorization": f"Bearer {token}"}
+        answer = httpx2.get(f"{self.audit}/v1/events", params=query, headers=headers, timeout=60)
+        assert answer.status_code == 200, answer.text
+        found: list[Any] = answer.json()["items"]
+        return found
 
     def command(self, *words: str) -> str:
         """Run a command of the project, and return what it prints."""
@@ -98,12 +110,14 @@ def said(central: Central, *words: str) -> Any:
     return json.loads(central("run", "auth", "auth", *words).stdout)
 
 
-def register(central: Central, name: str, *permissions: str, audience: str) -> tuple[str, str]:
-    """Register a program of the organisation, and return its id and secret."""
+def register(
+    central: Central, name: str, *permissions: str, audience: str, organisation: str = "acme"
+) -> tuple[str, str]:
+    """Register a program of an organisation, and return its id and secret."""
     asked = {
         "id": name,
         "name": name,
-        "organisation": "acme",
+        "organisation": organisation,
         "grant_types": ["client_credentials"],
         "permissions": permissions,
         "audiences": [audience],
@@ -150,7 +164,10 @@ def platform(render: Renderer, tmp_path_factory: pytest.TempPathFactory) -> Iter
         project = copy_project(made, tmp_path_factory.mktemp("platform") / "acme_orders")
         orders = running.enter_context(serving(project, **settings))
         auditor = register(central, "auditor", "audit:read", audience=audit)
-        yield Platform(central, project, settings, orders, auditor)
+        overseer = register(
+            central, "overseer", "audit:read", audience=audit, organisation="platform"
+        )
+        yield Platform(central, project, settings, orders, auditor, overseer)
 
 
 def independently(event: Any, receipt: str, key: str) -> None:
@@ -190,7 +207,8 @@ def test_login_is_allowed_and_refused_and_both_are_proven(platform: Platform) ->
     events = platform.asked("/v1/events")["items"]
     denied = [one for one in events if one["outcome"] == "denied"]
     assert len(denied) == 1, events
-    (key,) = httpx2.get(f"{platform.audit}/v1/log/keys", timeout=60).json()["keys"]
+    known = httpx2.get(f"{platform.audit}/v1/log/keys", timeout=60).json()["keys"]
+    (key,) = (key for key in known if key.startswith("central-services/events/acme+"))
     for one in events:
         bundle = json.loads(platform.command("audit", "receipt", one["id"]))
         independently(bundle["event"], bundle["receipt"], key)
@@ -199,6 +217,29 @@ def test_login_is_allowed_and_refused_and_both_are_proven(platform: Platform) ->
         forged = bundle["receipt"].replace("\n\n", "\n\nx", 1)
         with pytest.raises((InvalidSignature, AssertionError)):
             independently(bundle["event"], forged, key)
+
+
+def test_login_is_found_in_the_audit_service_and_its_pages_work_without_a_command(
+    platform: Platform,
+) -> None:
+    """The auth service forwards what it records, as itself; nobody registered it, or the pages."""
+    user_token(platform.issuer, "ada@example.com", PASSWORD, AUDIENCE)
+
+    def logins() -> list[Any]:
+        return platform.own_events(action="login.succeeded")
+
+    wait_until(lambda: bool(logins()), "the login's arrival in the audit service")
+    found = logins()[0]
+    assert found["event"]["source"] == "central-services/auth"
+    assert "ada@example.com" not in json.dumps(found), (
+        "an address stays in the auth service's trail"
+    )
+    keys = platform.central.home / "identities.json"
+    assert stat.S_IMODE(keys.stat().st_mode) == 0o600
+    with httpx2.Client(timeout=60) as browser:
+        away = browser.get(f"{platform.audit}/ui/login")
+        page = browser.get(browser.get(away.headers["location"]).headers["location"])
+    assert 'name="password"' in page.text, page.text
 
 
 def test_nothing_is_lost_while_the_audit_service_is_down_and_nothing_runs_afterwards(

@@ -29,7 +29,6 @@ from .keys import LogKeys
 from .pages import Pages
 from .payloads import PayloadCodec
 from .sealer import Sealer
-from .tokens import RemoteKeys, TokenVerifier
 from .witnessing import Witnesses
 
 if TYPE_CHECKING:
@@ -63,6 +62,10 @@ def build(settings: Settings) -> FastAPI:
                 "ssrf_prevention": False,
             }
         ),
+        # Tokens have to be meant for this service, whatever else runs in the process.
+        "central_auth": settings.central_auth.model_copy(
+            update={"audience": settings.audit_service.wanted_audience}
+        ),
     }
     telemetry = Telemetry(settings.telemetry, "audit", settings.environment)
     app = build_app(
@@ -83,8 +86,8 @@ def utc_now() -> datetime:
 
 def make_http(settings: Settings, telemetry: Telemetry) -> HttpClient:
     """Return a client that may also call whom the settings of this service name."""
-    own, calls = settings.audit_service, settings.http_client
-    urls = (own.issuer, own.jwks_url or "", *own.witnesses)
+    issuer, calls = settings.central_auth, settings.http_client
+    urls = (issuer.issuer, issuer.token_url or "", *settings.audit_service.witnesses)
     hosts = filter(None, (urlsplit(url).hostname for url in urls))
     allowed = (*calls.allowed_internal_hosts, *hosts)
     return telemetry.http_client(calls.model_copy(update={"allowed_internal_hosts": allowed}))
@@ -93,15 +96,11 @@ def make_http(settings: Settings, telemetry: Telemetry) -> HttpClient:
 def make_parts(app: FastAPI, http: HttpClient, subjects: SubjectKeys, keys: LogKeys) -> Parts:
     """Return what the service is made of, for an application whose database is open."""
     settings, database = app.state.settings.audit_service, app.state.database
+    issuer = app.state.settings.central_auth.issuer.rstrip("/")
     codec = PayloadCodec(subjects, keys.master)
     witnesses = Witnesses(database, http, settings.witnesses, settings.witness_keys)
     sealer = Sealer(database, keys, codec, witnesses, interval_s=settings.seal_interval_s)
     days = {Retention(name): count for name, count in settings.retention_days.items()}
-    source = RemoteKeys(
-        settings.jwks_url or f"{settings.issuer}/oauth2/jwks",
-        http,
-        max_age_s=settings.jwks_max_age_s,
-    )
     return Parts(
         settings=settings,
         database=database,
@@ -117,15 +116,9 @@ def make_parts(app: FastAPI, http: HttpClient, subjects: SubjectKeys, keys: LogK
         ),
         sealer=sealer,
         witnesses=witnesses,
-        verifier=TokenVerifier(
-            source,
-            issuer=settings.issuer,
-            audience=settings.wanted_audience,
-            skew_s=settings.clock_skew_s,
-            clock=utc_now,
-        ),
+        auth=app.state.central_auth,
         cursors=Cursors(keys.derived("cursors")),
-        pages=Pages(settings, keys.derived("pages"), utc_now),
+        pages=Pages(settings, issuer, keys.derived("pages"), utc_now),
         http=http,
         clock=utc_now,
     )

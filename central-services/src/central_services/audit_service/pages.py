@@ -52,11 +52,13 @@ class Pages:
 
     Attributes:
         settings: The service's.
+        issuer: Whom people sign in at.
         key: 32 bytes that seal cookies.
         clock: Tells the time.
     """
 
     settings: AuditServiceSettings
+    issuer: str
     key: bytes
     clock: Callable[[], datetime]
     _environment: Environment = field(init=False, repr=False)
@@ -101,7 +103,7 @@ class Pages:
             "code_challenge_method": "S256",
             "resource": self.settings.wanted_audience,
         }
-        response = response_to(f"{self.settings.issuer}/oauth2/authorize?{urlencode(query)}")
+        response = response_to(f"{self.issuer}/oauth2/authorize?{urlencode(query)}")
         until = int(self.clock().timestamp()) + LOGIN_S
         value = {"state": state, "verifier": verifier, "until": until}
         self._set(response, "login", self._seal("login", value), LOGIN_S)

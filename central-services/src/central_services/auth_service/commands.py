@@ -40,7 +40,10 @@ def _run(work: Callable[[FastAPI], Awaitable[T]]) -> T:
     from .keys import RotationTooEarlyError  # noqa: PLC0415  # see above
 
     async def main() -> T:
-        app = build(Settings())
+        settings = Settings()
+        # The service forwards what its commands record, too.
+        quiet = settings.central_audit.model_copy(update={"enabled": False})
+        app = build(settings.model_copy(update={"central_audit": quiet}))
         async with app.router.lifespan_context(app):
             return await work(app)
 

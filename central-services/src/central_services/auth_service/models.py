@@ -300,3 +300,15 @@ class MailTokenRow(Base):
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime] = mapped_column(index=True)
     used_at: Mapped[datetime | None]
+
+
+class MailQueueRow(Base):
+    """Something to be mailed, until it was."""
+
+    __tablename__ = "auth_mail_queue"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    box: Mapped[bytes] = mapped_column(LargeBinary)
+    tries: Mapped[int]
+    due_at: Mapped[datetime] = mapped_column(index=True)
+    created_at: Mapped[datetime]

@@ -116,6 +116,8 @@ class AccessTokens:
         if not claims["sub"]:
             raise InvalidTokenError("sub is empty")
         if str(header.get("typ", "")).lower() in _ACCESS_TOKEN:
+            if self.settings.require_at_jwt and not (claims.get("client_id") and claims.get("jti")):
+                raise InvalidTokenError("client_id or jti is missing (RFC 9068 section 2.2)")
             return
         if claims.keys() & _NOT_OF_ACCESS or claims.get("token_use", "access") != "access":
             raise InvalidTokenError("an ID or logout token")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -29,11 +30,15 @@ if TYPE_CHECKING:
 
 _log = get_logger("central_auth")
 
+_TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}").fullmatch
+"""What an organisation may be called where it is the name of a tenant: in keys, paths and log lines."""
+
 
 class UnauthenticatedError(ServiceError):
     """The request has no valid access token."""
 
     status: ClassVar[int] = 401
+    type: ClassVar[str] = "urn:slipway:auth:not-authenticated"
     title: ClassVar[str] = "Unauthorized"
 
 
@@ -41,6 +46,7 @@ class PermissionDeniedError(ServiceError):
     """The caller may not do this."""
 
     status: ClassVar[int] = 403
+    type: ClassVar[str] = "urn:slipway:auth:forbidden"
     title: ClassVar[str] = "Forbidden"
 
 
@@ -48,6 +54,7 @@ class AuthUnavailableError(ServiceError):
     """Tokens can't be checked, because the issuer was never reached."""
 
     status: ClassVar[int] = 503
+    type: ClassVar[str] = "urn:slipway:auth:issuer-unavailable"
     title: ClassVar[str] = "Service Unavailable"
 
 
@@ -77,6 +84,17 @@ class CurrentUser:
     def is_service(self) -> bool:
         """Whether no person is behind the token (client credentials)."""
         return self.subject == self.client_id
+
+    @property
+    def tenant(self) -> str:
+        """The organisation, which `require_tenant` has seen to.
+
+        Raises:
+            PermissionDeniedError: The token names none, or what can't be one's name.
+        """
+        if self.org is None or not _TENANT(self.org):
+            raise PermissionDeniedError("The token names no organisation.")
+        return self.org
 
     @classmethod
     def of(cls, claims: Mapping[str, object], settings: CentralAuthSettings) -> CurrentUser:
@@ -242,9 +260,10 @@ class CentralAuth:
                     settings.client_secret,
                     settings.client_key,
                     settings.audience_parameter,
+                    settings.assertion_audience,
                 )
             self._own = ServiceTokens(
-                credentials, self._http, self._token_url, clock=self._monotonic, now=self._clock
+                credentials, self._http, self.token_url, clock=self._monotonic, now=self._clock
             )
         return self._own
 
@@ -285,7 +304,13 @@ class CentralAuth:
 
         return HealthCheck("central_auth", check, critical=False)
 
-    async def _token_url(self) -> str:
+    async def token_url(self) -> str:
+        """Return where tokens are got, as the settings or else the issuer's metadata say.
+
+        Raises:
+            ServiceTokenError: The issuer says it not.
+            HttpClientError: It can't be asked.
+        """
         from ._key_set import IssuerError  # noqa: PLC0415  # imports the JOSE library
 
         try:

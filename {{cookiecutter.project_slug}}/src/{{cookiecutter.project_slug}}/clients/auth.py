@@ -40,8 +40,10 @@ __all__ = [
     "ServiceTokenError",
     "UnauthenticatedError",
     "require",
+    "require_any",
     "require_auth",
     "require_role",
+    "require_tenant",
     "service_token",
 ]
 
@@ -119,6 +121,30 @@ def require(*permissions: str) -> Dependency:
         return user
 
     return permitted
+
+
+def require_any(*permissions: str) -> Dependency:
+    """Return a dependency that lets only those pass who have at least one of these permissions."""
+
+    async def permitted(request: Request, user: _User) -> CurrentUser:
+        if user.permissions.isdisjoint(permissions):
+            raise _auth_of(request).denied("You may not do this.", permissions)
+        return user
+
+    return permitted
+
+
+async def require_tenant(request: Request, user: _User) -> CurrentUser:
+    """Return who calls and is of an organisation, `user.tenant`; without one the answer is 403.
+
+    Raises:
+        PermissionDeniedError: When the token names none.
+    """
+    try:
+        _ = user.tenant
+    except PermissionDeniedError as error:
+        raise _auth_of(request).denied(str(error)) from None
+    return user
 
 
 def require_role(*roles: str) -> Dependency:
