@@ -1,11 +1,12 @@
 """The auth service of `central-services/` in a process of its own, with an organisation, a user and clients.
 
-Run as a program it is that process: it serves the socket that it is given, prints what it made as one
-line of JSON, and rotates its signing keys for each line that it reads.
+Run as a program it is that process: it serves the socket that it is given, registers the clients that it
+reads, prints what it made as one line of JSON, and rotates its signing keys for each further line.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -13,6 +14,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +28,16 @@ class AuthService:
     Attributes:
         url: The issuer.
         made: What it holds: clients with their secrets, and the user.
+
+    Args:
+        audience: Whom tokens are for.
+        clients: Further clients to register, as the admin API takes them.
+        settings: Settings of the service without `AUTH__`, as in `DPOP_NONCE_REQUIRED="true"`.
     """
 
-    def __init__(self, audience: str) -> None:
+    def __init__(
+        self, audience: str, *, clients: Sequence[Mapping[str, Any]] = (), **settings: str
+    ) -> None:
         from combinations import ROOT  # noqa: PLC0415  # the process has none of these modules
         from processes import clean_environment, rendered_python  # noqa: PLC0415  # as above
 
@@ -37,14 +46,16 @@ class AuthService:
             listening.bind(("127.0.0.1", 0))
             listening.listen(64)
             self.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-            settings: dict[str, Any] = {
+            more = {f"AUTH__{name}": value for name, value in settings.items()}
+            chosen: dict[str, Any] = {
                 "AUTH__ISSUER": self.url,
                 "DATABASE__URL": f"sqlite+aiosqlite:///{self._folder.name}/auth.db",
                 "RATE_LIMIT__REQUESTS_PER_MINUTE": "1000000",
                 "JOBS__EMBEDDED_WORKER": "false",
                 "LOG_LEVEL": "WARNING",
+                **more,
             }
-            named = {f"CENTRAL_SERVICES_{name}": value for name, value in settings.items()}
+            named = {f"CENTRAL_SERVICES_{name}": value for name, value in chosen.items()}
             environment = clean_environment(PYTHONPATH=str(ROOT / "central-services/src"), **named)
             self._log = Path(self._folder.name, "log").open("w+")  # noqa: SIM115  # `stop` closes it
             self._process = subprocess.Popen(
@@ -57,13 +68,12 @@ class AuthService:
                 stderr=self._log,
                 text=True,
             )
+        self._say(json.dumps(list(clients)))
         self.made: dict[str, Any] = json.loads(self._line())
 
     def rotate(self) -> str:
         """Rotate the signing keys, and return the name of the one that signs now."""
-        assert self._process.stdin
-        self._process.stdin.write("rotate\n")
-        self._process.stdin.flush()
+        self._say("rotate")
         return self._line()
 
     def stop(self) -> None:
@@ -73,6 +83,12 @@ class AuthService:
             self._process.communicate(timeout=60)
             self._log.close()
             self._folder.cleanup()
+
+    def _say(self, line: str) -> None:
+        assert self._process.stdin
+        with contextlib.suppress(BrokenPipeError):  # it has ended: `_line` shows why
+            self._process.stdin.write(f"{line}\n")
+            self._process.stdin.flush()
 
     def _line(self) -> str:
         assert self._process.stdout
@@ -85,7 +101,6 @@ class AuthService:
 
 async def _main(descriptor: int, audience: str) -> None:
     import asyncio  # noqa: PLC0415  # all of these: the process's own
-    import contextlib  # noqa: PLC0415  # the process has these modules, the tests have not
 
     import uvicorn  # noqa: PLC0415  # the process has these modules, the tests have not
     from central_services.auth_service.app import build  # noqa: PLC0415  # the process has these modules, the tests have not
@@ -102,7 +117,8 @@ async def _main(descriptor: int, audience: str) -> None:
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     while not server.started:  # noqa: ASYNC110  # uvicorn tells it in no other way
         await asyncio.sleep(0.01)  # between two looks
-    print(json.dumps(await _fill(app, audience)), flush=True)
+    clients = json.loads(sys.stdin.readline())
+    print(json.dumps(await _fill(app, audience, clients)), flush=True)
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
@@ -129,7 +145,7 @@ async def _rotate(app: Any, reader: Any) -> None:
         print(ring.signing("ES256").kid, flush=True)
 
 
-async def _fill(app: Any, audience: str) -> dict[str, Any]:
+async def _fill(app: Any, audience: str, clients: list[dict[str, Any]]) -> dict[str, Any]:
     from central_services.auth_service import schemas  # noqa: PLC0415  # as above
     from central_services.auth_service.service import IdentityService  # noqa: PLC0415  # the process has these modules, the tests have not
     from pydantic import SecretStr  # noqa: PLC0415  # the process has these modules, the tests have not
@@ -153,29 +169,29 @@ async def _fill(app: Any, audience: str) -> dict[str, Any]:
             await parts.passwords.hash(password),
         )
         await service.assign(user.id, ["clerk"])
-        for name, permissions in (
-            ("writer", ["orders:read", "orders:write"]),
-            ("reader", ["orders:read"]),
-        ):
-            asked = schemas.ClientCreate(
-                id=name,
-                name=name,
-                grant_types=["client_credentials"],
-                scopes=[],
-                permissions=permissions,
-                audiences=[audience],
-            )
-            made[name] = (await service.register_client(asked))[1]
-        spa = schemas.ClientCreate(
-            id="spa",
-            name="Shop",
-            auth_method="none",
-            redirect_uris=["https://shop.example.com/callback"],
-            audiences=[audience],
-            skip_consent=True,
-        )
-        await service.register_client(spa)
+        for asked in (*_usual_clients(audience), *clients):
+            client = schemas.ClientCreate.model_validate(asked)
+            made[str(client.id)] = (await service.register_client(client))[1]
     return {"secrets": made, "email": "ada@example.com", "password": password, "user": str(user.id)}
+
+
+def _usual_clients(audience: str) -> list[dict[str, Any]]:
+    own: dict[str, Any] = {
+        "grant_types": ["client_credentials"],
+        "scopes": [],
+        "audiences": [audience],
+    }
+    spa = {
+        "id": "spa",
+        "name": "Shop",
+        "auth_method": "none",
+        "redirect_uris": ["https://shop.example.com/callback"],
+        "audiences": [audience],
+        "skip_consent": True,
+    }
+    reader = own | {"id": "reader", "name": "reader", "permissions": ["orders:read"]}
+    writer = own | {"id": "writer", "name": "writer"}
+    return [writer | {"permissions": ["orders:read", "orders:write"]}, reader, spa]
 
 
 if __name__ == "__main__":

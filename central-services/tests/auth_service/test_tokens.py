@@ -180,6 +180,12 @@ async def test_assertion_is_good_for_one_use(auth: Harness) -> None:
     assert (await _by_assertion(auth, text)).json()["error"] == "invalid_client"
 
 
+@pytest.mark.parametrize(("lives_s", "status"), [(3_600, 200), (3_700, 400)])
+async def test_assertion_lives_an_hour_at_most(auth: Harness, lives_s: int, status: int) -> None:
+    until = int(auth.clock().timestamp()) + lives_s
+    assert (await _by_assertion(auth, assertion(auth, exp=until))).status_code == status
+
+
 @pytest.mark.parametrize(
     "changes",
     [

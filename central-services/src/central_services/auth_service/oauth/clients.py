@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 ASSERTION_ALGORITHMS = ("ES256", "ES384", "PS256", "RS256", "EdDSA", "Ed25519")
 """What a client may sign assertions with; no HMAC: there the key would be ours to leak."""
 
-_MAX_ASSERTION_S = 600
+# Authlib's client and others make assertions that live an hour; each is remembered for as long.
+_MAX_ASSERTION_S = 3_600
 _NOBODY = digest(new_secret())
 
 
@@ -126,7 +127,7 @@ class PrivateKeyJwt(JWTBearerClientAssertion):  # type: ignore[misc]  # Authlib 
     def _require_short_lived(self, claims: dict[str, Any]) -> None:
         """Refuse an assertion that would have to be remembered for long."""
         expires = claims.get("exp")
-        soon = self._server.call.now.timestamp() + _MAX_ASSERTION_S
+        soon = self._server.call.now.timestamp() + _MAX_ASSERTION_S + self.leeway
         # A bool is an int to Python.
         if type(expires) is not int or expires > soon or not isinstance(claims.get("jti"), str):
             raise InvalidClientError(
