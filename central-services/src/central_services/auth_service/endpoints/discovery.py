@@ -76,7 +76,15 @@ async def authorization_server(parts: AuthParts) -> Response:
     return _document(parts.settings)
 
 
-@router.get("/oauth2/jwks", summary="Key set")
+@router.get(
+    "/oauth2/jwks",
+    summary="Key set",
+    response_class=Response,
+    responses={
+        200: {"content": {"application/jwk-set+json": {"schema": {"type": "object"}}}},
+        304: {"description": "What `If-None-Match` names is the newest."},
+    },
+)
 async def jwks(request: Request, parts: AuthParts) -> Response:
     """Return the public keys: those that sign, the next ones, and those that signed lately."""
     document, tag = parts.ring.document
