@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any
 
 from auth_process import AuthService
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
 from platform_logins import CALLBACK, UserAgent
 
 AUDIENCE = "urn:slipway:acme-orders"
@@ -29,6 +32,16 @@ def new_key(kid: str) -> Json:
 def public_part(key: Json) -> Json:
     """Return a key without what is private."""
     return {name: value for name, value in key.items() if name != "d"}
+
+
+def sign(header: Json, claims: Json, key: Json) -> str:
+    """Return a JWS in compact form, signed with ES256 whatever its header says."""
+    number = int.from_bytes(base64.urlsafe_b64decode(key["d"] + "="), "big")
+    parts = [json.dumps(part).encode() for part in (header, claims)]
+    plain = b".".join(base64.urlsafe_b64encode(part).rstrip(b"=") for part in parts)
+    signature = ec.derive_private_key(number, ec.SECP256R1()).sign(plain, ec.ECDSA(SHA256()))
+    raw = b"".join(half.to_bytes(32, "big") for half in decode_dss_signature(signature))
+    return f"{plain.decode()}.{base64.urlsafe_b64encode(raw).rstrip(b'=').decode()}"
 
 
 class Parties:

@@ -8,6 +8,7 @@ import orjson
 from fastapi import APIRouter, Request, Response
 
 from ..dependencies import AuthParts
+from ..oauth.authorization import PROMPTS
 from ..oauth.clients import ASSERTION_ALGORITHMS
 from ..oauth.dpop import ALGORITHMS
 from ..oauth.interaction import SCOPES
@@ -55,7 +56,7 @@ def metadata(settings: AuthSettings) -> dict[str, Any]:
         "claims_parameter_supported": False,
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,
-        "prompt_values_supported": ["none", "login", "consent", "select_account"],
+        "prompt_values_supported": list(PROMPTS),
     }
 
 

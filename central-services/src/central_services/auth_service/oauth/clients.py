@@ -167,7 +167,7 @@ def authenticate(
     """Return the client that sends a request, which it proves in exactly one way.
 
     Raises:
-        InvalidRequestError: When it uses more than one way (RFC 6749 section 2.3).
+        InvalidRequestError: When it uses more than one way (RFC 6749 section 2.3), or also names another.
         InvalidClientError: When it does not prove it.
     """
     form = request.form
@@ -194,9 +194,10 @@ def authenticate(
         client is None
         or not client.check_endpoint_auth_method(method, "token")
         or method not in methods
-        or (named is not None and named != client.client_id)
     ):
         raise InvalidClientError(status_code=401, description="The client is not authenticated.")
+    if named is not None and named != client.client_id:
+        raise InvalidRequestError("client_id names another client.")
     request.auth_method = method
     request.client = client
     return client

@@ -238,6 +238,12 @@ class CodeGrant(TokenResponse, AuthorizationCodeGrant):  # type: ignore[misc]  #
         subject: Subject | None = self.server.call.store.subject(authorization_code.family.user_id)
         return subject
 
+    def validate_token_request(self) -> None:
+        """Refuse a request without the redirect URI, which every code was sent to, as malformed."""
+        if not self.request.form.get("redirect_uri"):
+            raise InvalidRequestError("redirect_uri is missing.")
+        super().validate_token_request()
+
     def create_token_response(self) -> tuple[int, dict[str, Any], Any]:
         """Return the tokens, and spend the code."""
         code = self.request.authorization_code
