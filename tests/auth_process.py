@@ -1,7 +1,8 @@
 """The auth service of `central-services/` in a process of its own, with an organisation, a user and clients.
 
 Run as a program it is that process: it serves the socket that it is given, registers the clients that it
-reads, prints what it made as one line of JSON, and rotates its signing keys for each further line.
+reads, and prints what it made as one line of JSON. To each further line it answers with one: `rotate` lets the
+next keys sign, `lag SECONDS` measures how late its event loop is.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 JWKS_MAX_AGE_S = 0.2
 """How long a key is published before it signs: less than the settings allow, for many rotations."""
+TICK_S = 0.005
 
 
 class AuthService:
@@ -32,11 +35,17 @@ class AuthService:
     Args:
         audience: Whom tokens are for.
         clients: Further clients to register, as the admin API takes them.
+        rotates: Whether its keys may rotate many times a second.
         settings: Settings of the service without `AUTH__`, as in `DPOP_NONCE_REQUIRED="true"`.
     """
 
     def __init__(
-        self, audience: str, *, clients: Sequence[Mapping[str, Any]] = (), **settings: str
+        self,
+        audience: str,
+        *,
+        clients: Sequence[Mapping[str, Any]] = (),
+        rotates: bool = True,
+        **settings: str,
     ) -> None:
         from combinations import ROOT  # noqa: PLC0415  # the process has none of these modules
         from processes import clean_environment, rendered_python  # noqa: PLC0415  # as above
@@ -58,8 +67,9 @@ class AuthService:
             named = {f"CENTRAL_SERVICES_{name}": value for name, value in chosen.items()}
             environment = clean_environment(PYTHONPATH=str(ROOT / "central-services/src"), **named)
             self._log = Path(self._folder.name, "log").open("w+")  # noqa: SIM115  # `stop` closes it
+            pace = "rotates" if rotates else "usual"
             self._process = subprocess.Popen(
-                [rendered_python(), str(Path(__file__)), str(listening.fileno()), audience],
+                [rendered_python(), str(Path(__file__)), str(listening.fileno()), audience, pace],
                 cwd=self._folder.name,
                 env=environment,
                 pass_fds=[listening.fileno()],
@@ -75,6 +85,12 @@ class AuthService:
         """Rotate the signing keys, and return the name of the one that signs now."""
         self._say("rotate")
         return self._line()
+
+    def loop_lag(self, seconds: float) -> list[float]:
+        """Return how many seconds late the event loop was, for each 5 ms of a while from now on."""
+        self._say(f"lag {seconds}")
+        found: list[float] = json.loads(self._line())
+        return found
 
     def stop(self) -> None:
         """End the process, and delete its data."""
@@ -99,7 +115,7 @@ class AuthService:
         return line.strip()
 
 
-async def _main(descriptor: int, audience: str) -> None:
+async def _main(descriptor: int, audience: str, pace: str) -> None:
     import asyncio  # noqa: PLC0415  # all of these: the process's own
 
     import uvicorn  # noqa: PLC0415  # the process has these modules, the tests have not
@@ -108,7 +124,7 @@ async def _main(descriptor: int, audience: str) -> None:
     from central_services.settings import Settings  # noqa: PLC0415  # the process has these modules, the tests have not
 
     settings = Settings()
-    fast = {"jwks_max_age_s": JWKS_MAX_AGE_S, "key_check_s": 0.05}
+    fast = {"jwks_max_age_s": JWKS_MAX_AGE_S, "key_check_s": 0.05} if pace == "rotates" else {}
     settings = settings.model_copy(update={"auth": settings.auth.model_copy(update=fast)})
     await Migrations(settings.database).upgrade()
     app = build(settings)
@@ -123,26 +139,45 @@ async def _main(descriptor: int, audience: str) -> None:
     await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
     )
-    rotating = asyncio.create_task(_rotate(app, reader))
+    obeying = asyncio.create_task(_obey(app, reader))
     with contextlib.suppress(asyncio.CancelledError):
         await serving
-    rotating.cancel()
+    obeying.cancel()
 
 
-async def _rotate(app: Any, reader: Any) -> None:
+async def _obey(app: Any, reader: Any) -> None:
+    while line := await reader.readline():
+        word, _, seconds = line.decode().strip().partition(" ")
+        answer = await _rotate(app) if word == "rotate" else json.dumps(await _lag(float(seconds)))
+        print(answer, flush=True)
+
+
+async def _lag(seconds: float) -> list[float]:
+    """Return how late the loop came back, for each tick that was due: a long wait is many ticks late."""
+    import asyncio  # noqa: PLC0415  # as above
+
+    late, due = [], time.perf_counter()
+    end = due + seconds
+    while due < end:
+        due += TICK_S
+        await asyncio.sleep(max(0.0, due - time.perf_counter()))
+        late.append(time.perf_counter() - due)
+    return late
+
+
+async def _rotate(app: Any) -> str:
     import asyncio  # noqa: PLC0415  # as above
 
     from central_services.auth_service.keys import RotationTooEarlyError  # noqa: PLC0415  # the process has these modules, the tests have not
 
     ring = app.state.auth.ring
-    while await reader.readline():
-        while True:
-            try:
-                await ring.maintain(rotate=True)
-                break
-            except RotationTooEarlyError:
-                await asyncio.sleep(0.05)  # between two tries
-        print(ring.signing("ES256").kid, flush=True)
+    while True:
+        try:
+            await ring.maintain(rotate=True)
+        except RotationTooEarlyError:
+            await asyncio.sleep(0.05)  # between two tries
+        else:
+            return str(ring.signing("ES256").kid)
 
 
 async def _fill(app: Any, audience: str, clients: list[dict[str, Any]]) -> dict[str, Any]:
@@ -198,4 +233,4 @@ if __name__ == "__main__":
     import asyncio
 
     os.umask(0o077)
-    asyncio.run(_main(int(sys.argv[1]), sys.argv[2]))
+    asyncio.run(_main(int(sys.argv[1]), *sys.argv[2:]))
