@@ -2,21 +2,54 @@
 
 import base64
 import hashlib
+import json
 import re
 import secrets
+import time
 from typing import Self
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import httpx2
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
 
 CALLBACK = "https://shop.example.com/callback"
 
 
-def client_token(issuer: str, client: str, secret: str, audience: str) -> str:
-    """Return a token of a client's own."""
+def _base64url(plain: bytes) -> str:
+    return base64.urlsafe_b64encode(plain).rstrip(b"=").decode()
+
+
+class CallersKey:
+    """A key of a caller's own, and the proofs of having it (DPoP, RFC 9449)."""
+
+    def __init__(self) -> None:
+        self._key = generate_private_key(SECP256R1())
+
+    def proof(self, method: str, url: str, token: str | None = None) -> str:
+        """Return a proof for one request, with the token that goes with it."""
+        numbers = self._key.public_key().public_numbers()
+        x, y = (_base64url(number.to_bytes(32, "big")) for number in (numbers.x, numbers.y))
+        public = {"kty": "EC", "crv": "P-256", "x": x, "y": y}
+        claims = {"jti": secrets.token_hex(16), "htm": method, "htu": url, "iat": int(time.time())}
+        if token is not None:
+            claims["ath"] = _base64url(hashlib.sha256(token.encode()).digest())
+        parts = ({"typ": "dpop+jwt", "alg": "ES256", "jwk": public}, claims)
+        signed = ".".join(_base64url(json.dumps(part).encode()) for part in parts)
+        pair = decode_dss_signature(self._key.sign(signed.encode(), ECDSA(SHA256())))
+        return f"{signed}.{_base64url(b''.join(number.to_bytes(32, 'big') for number in pair))}"
+
+
+def client_token(
+    issuer: str, client: str, secret: str, audience: str, key: CallersKey | None = None
+) -> str:
+    """Return a token of a client's own; with a key, one that is bound to it."""
+    url = f"{issuer}/oauth2/token"
     answer = httpx2.post(
-        f"{issuer}/oauth2/token",
+        url,
         data={"grant_type": "client_credentials", "resource": audience},
+        headers={} if key is None else {"dpop": key.proof("POST", url)},
         auth=(client, secret),
         timeout=60,
     )

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from ..api.health import HealthCheck
 from ..core.app import build_app
 from ..core.database import DatabaseUnavailableError
+from ..kit.telemetry.recording import Telemetry
 from ..mail.composition import open_mail
 from ..middleware.client_address import ClientAddresses
 from ..utils.logging import get_logger
@@ -48,13 +49,15 @@ def build(settings: Settings) -> FastAPI:
     # Redirect URIs of developers' machines come in queries, and nothing here is ever fetched from a
     # URL that a caller names: the filter would only refuse what RFC 8252 section 7.3 wants.
     security = settings.security.model_copy(update={"ssrf_prevention": False})
+    telemetry = Telemetry(settings.telemetry, "auth", settings.environment)
     app = build_app(
         settings.model_copy(update={"security": security}),
         routers=ROUTERS,
-        lifespans=[auth_lifespan],
+        lifespans=[telemetry.lifespan, auth_lifespan],
         checks=[HealthCheck("signing_keys", has_keys)],
+        telemetry=telemetry.config,
     )
-    app.state.settings = settings
+    app.state.settings, app.state.telemetry = settings, telemetry
     return app
 
 
