@@ -92,6 +92,9 @@ AUTHORIZE: dict[str, list[str]] = {
     ],
     "scope": [
         "",
+        "nonsense",
+        "openid nonsense",
+        "openid address phone",
         "openid jobs:other",
         "jobs:other openid",
         "openid profile email",
@@ -208,6 +211,7 @@ BASES: dict[str, tuple[Fields, str | None]] = {
     "confidential refresh": (_REFRESH, _BASIC),
     "confidential own": (_OWN, _BASIC),
     "signer own": ((*_OWN, *_ASSERTED), None),
+    "poster own": ((*_OWN, ("client_id", "poster"), ("client_secret", "{secret}")), None),
 }
 TOKEN: dict[str, dict[str, list[str]]] = {
     "code": {
@@ -252,6 +256,11 @@ BASIC = {
     "client_secret": ["x"],
     "client_assertion": ["x"],
 }
+POST = {
+    "client_id": ["", "nobody", "public", "confidential", "signer"],
+    "client_secret": ["", "x", "{secret}x", *_noise(2, 40)],
+}
+OF_CLIENTS = {"public": PUBLIC, "confidential": BASIC, "signer": {}, "poster": POST}
 HEADERS = [
     "Basic {basic:confidential:wrong}",
     "Basic {basic:nobody:{secret}}",
@@ -295,7 +304,7 @@ def token_requests() -> Iterator[Case]:
     for base, (fields, header) in BASES.items():
         who, grant = base.split(" ")
         yield Case(f"{base} right", "token", fields, authorization=header)
-        changes = TOKEN[grant] | {"public": PUBLIC, "confidential": BASIC, "signer": {}}[who]
+        changes = TOKEN[grant] | OF_CLIENTS[who]
         for name, values in changes.items():
             for what, changed in _changed(fields, name, values):
                 yield Case(f"{base} {what}", "token", changed, authorization=header)

@@ -85,7 +85,9 @@ def _clients(key: Json) -> list[Json]:
     }
     scopes = ["openid", "profile", "email", "offline_access", "jobs:run"]
     public = common | {"auth_method": "none"}
+    poster = {"auth_method": "client_secret_post", "grant_types": ["client_credentials"]}
     return [
+        common | poster | {"id": "poster", "name": "Poster"},
         public | {"id": "public", "name": "Browser"},
         public | {"id": "bound", "name": "App", "dpop_bound_access_tokens": True},
         common

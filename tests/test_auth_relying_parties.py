@@ -131,6 +131,10 @@ def test_program_gets_a_token_with_a_key(run: Run, library: str) -> None:
         assert found["accepted"]["sub"] == found["accepted"]["client_id"] == "signer"
 
 
+def test_secret_is_sent_as_the_library_does_by_default(run: Run) -> None:
+    assert run("openid_client", "client_credentials_by_default")["type"] == "bearer"
+
+
 def test_client_with_a_key_logs_users_in(run: Run) -> None:
     found = run("openid_client", "login_with_a_key")
     assert found["claims"]["aud"] == "signer"

@@ -82,6 +82,12 @@ const flows = {
     return { generations, same: second.claims().sub === tokens.claims().sub, scope: third.scope, reused, burnt }
   },
 
+  async client_credentials_by_default(given) {
+    const config = await discover(given, 'poster', given.secrets.poster)
+    const tokens = await client.clientCredentialsGrant(config, { resource: given.audience })
+    return { type: tokens.token_type }
+  },
+
   async client_credentials(given) {
     const config = await signer(given)
     const tokens = await client.clientCredentialsGrant(config, { scope: 'jobs:run', resource: given.audience })

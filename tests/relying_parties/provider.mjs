@@ -24,7 +24,7 @@ const server = createServer().listen(0, '127.0.0.1', () => {
     jwks: { keys: [given.signing_key] },
     scopes: SCOPES,
     responseTypes: ['code'],
-    clientAuthMethods: ['none', 'client_secret_basic', 'private_key_jwt'],
+    clientAuthMethods: ['none', 'client_secret_basic', 'client_secret_post', 'private_key_jwt'],
     enabledJWA: { idTokenSigningAlgValues: ['ES256'], clientAuthSigningAlgValues: ['ES256', 'RS256'] },
     pkce: { required: () => true },
     rotateRefreshToken: true,

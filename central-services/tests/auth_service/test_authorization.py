@@ -169,6 +169,11 @@ async def test_client_that_means_somebody_else_gets_no_code(auth: Harness) -> No
     assert auth.answered(answer)["error"] == "login_required"
 
 
+async def test_scopes_without_claims_here_are_ignored(auth: Harness) -> None:
+    tokens = await auth.tokens(scope="openid email address phone")
+    assert tokens["scope"] == "openid email"
+
+
 async def test_hint_of_another_client_is_refused(auth: Harness) -> None:
     hint = (await auth.tokens())["id_token"]
     answer = await auth.authorize(client_id="backend", scope="openid", id_token_hint=hint)

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 ASSERTION_ALGORITHMS = ("ES256", "ES384", "PS256", "RS256", "EdDSA", "Ed25519")
 """What a client may sign assertions with; no HMAC: there the key would be ours to leak."""
 
+# Scopes of OpenID Connect Core section 5.4 for what is not known of users here: "scope values used that are not
+# understood by an implementation SHOULD be ignored" (section 3.1.2.1), and many libraries ask for them all.
+_WITHOUT_CLAIMS = frozenset({"address", "phone"})
 # Authlib's client and others make assertions that live an hour; each is remembered for as long.
 _MAX_ASSERTION_S = 3_600
 _NOBODY = digest(new_secret())
@@ -55,6 +58,7 @@ class Client(ClientMixin):  # type: ignore[misc]  # Authlib has no types
     def get_allowed_scope(self, scope: str | None) -> str | None:
         """Return what of a scope the client may ask for; None when that is less than all."""
         asked = (scope or "").split() or ["openid"]
+        asked = [name for name in asked if name not in _WITHOUT_CLAIMS]
         allowed = set(self.row.scopes)
         return " ".join(dict.fromkeys(asked)) if allowed.issuperset(asked) else None
 
@@ -182,7 +186,9 @@ def authenticate(
     method = used[0]
     client = None
     if method == "client_secret_basic":
-        client = _by_secret(server, request)
+        client = _by_header(server, request)
+    elif method == "client_secret_post":
+        client = _by_secret(server, form.get("client_id", ""), form["client_secret"])
     elif method == "private_key_jwt" and len(form.get("client_assertion", "")) <= (
         MAX_TOKEN_CHARACTERS
     ):
@@ -203,14 +209,17 @@ def authenticate(
     return client
 
 
-def _by_secret(server: AuthorizationServer, request: OAuthRequest) -> Client | None:
-    """Return the client of `client_secret_basic`; for an unknown one it takes as long."""
+def _by_header(server: AuthorizationServer, request: OAuthRequest) -> Client | None:
+    """Return the client of `client_secret_basic`."""
     try:
         client_id, secret = extract_basic_authorization(request.headers)
     except ValueError:  # bytes that are no text
         return None
-    if not client_id or not secret:
-        return None
+    return _by_secret(server, client_id, secret) if client_id and secret else None
+
+
+def _by_secret(server: AuthorizationServer, client_id: str, secret: str) -> Client | None:
+    """Return the client whose secret it is; for an unknown one it takes as long."""
     client = server.query_client(client_id)
     is_right = client.check_client_secret(secret) if client else same(_NOBODY, digest(secret))
     return client if is_right else None

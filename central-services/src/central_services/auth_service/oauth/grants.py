@@ -28,7 +28,8 @@ from .dpop import InvalidProofError
 from .requests import OAuthRequest
 from .store import Subject
 
-CLIENT_METHODS = ("client_secret_basic", "private_key_jwt", "none")
+CONFIDENTIAL_METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt")
+CLIENT_METHODS = (*CONFIDENTIAL_METHODS, "none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,7 +333,7 @@ class RefreshGrant(TokenResponse, RefreshTokenGrant):  # type: ignore[misc]  # a
 class ClientGrant(ClientCredentialsGrant):  # type: ignore[misc]  # as above
     """Client credentials: a token of the client's own."""
 
-    TOKEN_ENDPOINT_AUTH_METHODS = ("client_secret_basic", "private_key_jwt")
+    TOKEN_ENDPOINT_AUTH_METHODS = CONFIDENTIAL_METHODS
 
     request: OAuthRequest
     server: Any
