@@ -20,6 +20,7 @@ from combinations import (
     suites,
 )
 from home import HOME_VARIABLE, move_home
+from node_programs import NodePrograms
 from rendering import (
     Renderer,
     commit_all,
@@ -144,6 +145,12 @@ def run_in() -> processes.RunIn:
 def uv() -> str:
     """Return the path of uv."""
     return processes.find_uv()
+
+
+@pytest.fixture(scope="session")
+def node(tmp_path_factory: pytest.TempPathFactory) -> NodePrograms:
+    """Return Node.js with the programs of `relying_parties/`."""
+    return NodePrograms(tmp_path_factory.mktemp("node"))
 
 
 @pytest.fixture(scope="module")
