@@ -33,6 +33,7 @@ SERVICES: tuple[Service, ...] = (
             ("AUDIT_SERVICE__WITNESSES", "{witness}"),
         ),
         calls=_AUDITED,
+        lets_projects=("audit:write",),
         pages=Pages("audit-pages", "Audit", "/ui/callback"),
     ),
     Service(

@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 from central_services.command_line import env, up
 from central_services.command_line import serve as serving
 from central_services.command_line.app import build, main
+from central_services.command_line.connect import client_of, declare
 from central_services.command_line.context import CommandError
 from central_services.command_line.identities import parse_urls
 from central_services.command_line.plan import Plan, is_ready
@@ -220,3 +221,26 @@ def test_ports_of_services_can_be_given() -> None:
     for wrong in ("sample", "sample=x", "other=1", "sample=70000"):
         with pytest.raises(CommandError, match="write NAME=PORT with a name of sample"):
             serving.parse_ports([wrong], [SAMPLE])
+
+
+def test_project_is_connected_once_the_auth_service_was_started(folder: Path) -> None:
+    error = run("connect", "acme_orders").exception
+    assert str(error) == "auth was never started here: `central up` does that"
+
+
+@pytest.mark.parametrize("name", ["", "1", "acme orders", "a/b", "x" * 70])
+def test_what_is_no_projects_name_is_refused(name: str) -> None:
+    with pytest.raises(CommandError, match="no project's name"):
+        client_of(name)
+
+
+def test_refusal_of_the_auth_service_is_passed_on(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has no database here, so its command fails."""
+    (folder := plan.home.data / "auth").mkdir(parents=True)
+    auth = Service("auth", "Signs in.", 8101)
+    there = Plan(plan.settings, plan.home, [auth], [])
+    with pytest.raises(CommandError, match="the auth service refuses, or is not up"):
+        declare(there, {"id": "acme-orders"})
+    assert folder.is_dir()

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 from ..core.sections import BaseUrl, Section
 
 
-def _check_clients(clients: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
+def check_clients(clients: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
     """Refuse what can't be registered unseen: a secret would be shown to nobody."""
     if clients:
         from .schemas import ClientCreate  # noqa: PLC0415  # heavy, and declared in few processes
@@ -44,7 +44,7 @@ class AuthSettings(Section):
         default=None,
         description="Client of the house whose users log in at `/auth/login`; by default none.",
     )
-    clients: Annotated[tuple[dict[str, Any], ...], AfterValidator(_check_clients)] = Field(
+    clients: Annotated[tuple[dict[str, Any], ...], AfterValidator(check_clients)] = Field(
         default=(),
         description="Clients that each start registers, or brings to this, with their organisations,"
         " as JSON: those of the services themselves.",

@@ -83,6 +83,7 @@ class Service:
         own: Settings of its own that hold its address, in the same form, for when its port is another;
             `{auth}` stands for the address of that service, and leaves the setting out where it does not run.
         calls: The services that it calls, as itself (`identity.py`).
+        lets_projects: What a project that is connected to it may do there.
         pages: Its pages for people, if it has any.
     """
 
@@ -93,6 +94,7 @@ class Service:
     exports: tuple[tuple[str, str], ...] = ()
     own: tuple[tuple[str, str], ...] = ()
     calls: tuple[Call, ...] = ()
+    lets_projects: tuple[str, ...] = ()
     pages: Pages | None = None
 
     @property
