@@ -2,7 +2,8 @@
 
 Run as a program it is that process: it serves the socket that it is given, registers the clients that it
 reads, and prints what it made as one line of JSON. To each further line it answers with one: `rotate` lets the
-next keys sign, `lag SECONDS` measures how late its event loop is.
+next keys sign, `lag SECONDS` measures how late its event loop is, `forge TOKEN` makes the forged tokens of the service's
+own tests out of a good one.
 """
 
 from __future__ import annotations
@@ -65,7 +66,9 @@ class AuthService:
                 **more,
             }
             named = {f"CENTRAL_SERVICES_{name}": value for name, value in chosen.items()}
-            environment = clean_environment(PYTHONPATH=str(ROOT / "central-services/src"), **named)
+            project = ROOT / "central-services"
+            path = os.pathsep.join([str(project / "src"), str(project)])
+            environment = clean_environment(PYTHONPATH=path, **named)
             self._log = Path(self._folder.name, "log").open("w+")  # noqa: SIM115  # `stop` closes it
             pace = "rotates" if rotates else "usual"
             self._process = subprocess.Popen(
@@ -90,6 +93,12 @@ class AuthService:
         """Return how many seconds late the event loop was, for each 5 ms of a while from now on."""
         self._say(f"lag {seconds}")
         found: list[float] = json.loads(self._line())
+        return found
+
+    def forge(self, token: str) -> dict[str, str]:
+        """Return forged tokens by what they are, made out of a good one that was just signed."""
+        self._say(f"forge {token}")
+        found: dict[str, str] = json.loads(self._line())
         return found
 
     def stop(self) -> None:
@@ -147,9 +156,21 @@ async def _main(descriptor: int, audience: str, pace: str) -> None:
 
 async def _obey(app: Any, reader: Any) -> None:
     while line := await reader.readline():
-        word, _, seconds = line.decode().strip().partition(" ")
-        answer = await _rotate(app) if word == "rotate" else json.dumps(await _lag(float(seconds)))
+        word, _, rest = line.decode().strip().partition(" ")
+        if word == "rotate":
+            answer = await _rotate(app)
+        elif word == "lag":
+            answer = json.dumps(await _lag(float(rest)))
+        else:
+            answer = json.dumps(_forged(app, rest))
         print(answer, flush=True)
+
+
+def _forged(app: Any, token: str) -> dict[str, str]:
+    from tests.auth_service.test_forged import Corpus  # noqa: PLC0415  # those of central-services
+
+    key = app.state.auth.ring.signing("ES256")
+    return dict(Corpus(token, key.key, dict(key.public)).all())
 
 
 async def _lag(seconds: float) -> list[float]:
