@@ -36,7 +36,7 @@ class AuthService:
     Args:
         audience: Whom tokens are for.
         clients: Further clients to register, as the admin API takes them.
-        rotates: Whether its keys may rotate many times a second.
+        jwks_max_age_s: How long a key is published before it signs; None for what the settings say.
         settings: Settings of the service without `AUTH__`, as in `DPOP_NONCE_REQUIRED="true"`.
     """
 
@@ -45,7 +45,7 @@ class AuthService:
         audience: str,
         *,
         clients: Sequence[Mapping[str, Any]] = (),
-        rotates: bool = True,
+        jwks_max_age_s: float | None = JWKS_MAX_AGE_S,
         **settings: str,
     ) -> None:
         from combinations import ROOT  # noqa: PLC0415  # the process has none of these modules
@@ -70,9 +70,9 @@ class AuthService:
             path = os.pathsep.join([str(project / "src"), str(project)])
             environment = clean_environment(PYTHONPATH=path, **named)
             self._log = Path(self._folder.name, "log").open("w+")  # noqa: SIM115  # `stop` closes it
-            pace = "rotates" if rotates else "usual"
+            arguments = [str(listening.fileno()), audience, str(jwks_max_age_s or "")]
             self._process = subprocess.Popen(
-                [rendered_python(), str(Path(__file__)), str(listening.fileno()), audience, pace],
+                [rendered_python(), str(Path(__file__)), *arguments],
                 cwd=self._folder.name,
                 env=environment,
                 pass_fds=[listening.fileno()],
@@ -124,7 +124,7 @@ class AuthService:
         return line.strip()
 
 
-async def _main(descriptor: int, audience: str, pace: str) -> None:
+async def _main(descriptor: int, audience: str, max_age: str) -> None:
     import asyncio  # noqa: PLC0415  # all of these: the process's own
 
     import uvicorn  # noqa: PLC0415  # the process has these modules, the tests have not
@@ -133,7 +133,7 @@ async def _main(descriptor: int, audience: str, pace: str) -> None:
     from central_services.settings import Settings  # noqa: PLC0415  # the process has these modules, the tests have not
 
     settings = Settings()
-    fast = {"jwks_max_age_s": JWKS_MAX_AGE_S, "key_check_s": 0.05} if pace == "rotates" else {}
+    fast = {"jwks_max_age_s": float(max_age), "key_check_s": 0.05} if max_age else {}
     settings = settings.model_copy(update={"auth": settings.auth.model_copy(update=fast)})
     await Migrations(settings.database).upgrade()
     app = build(settings)

