@@ -48,33 +48,19 @@ class AuthService:
         jwks_max_age_s: float | None = JWKS_MAX_AGE_S,
         **settings: str,
     ) -> None:
-        from combinations import ROOT  # noqa: PLC0415  # the process has none of these modules
-        from processes import clean_environment, rendered_python  # noqa: PLC0415  # as above
+        from processes import rendered_python  # noqa: PLC0415  # the process has no such module
 
         self._folder = tempfile.TemporaryDirectory()
         with socket.socket() as listening:
             listening.bind(("127.0.0.1", 0))
             listening.listen(64)
             self.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-            more = {f"AUTH__{name}": value for name, value in settings.items()}
-            chosen: dict[str, Any] = {
-                "AUTH__ISSUER": self.url,
-                "DATABASE__URL": f"sqlite+aiosqlite:///{self._folder.name}/auth.db",
-                "RATE_LIMIT__REQUESTS_PER_MINUTE": "1000000",
-                "JOBS__EMBEDDED_WORKER": "false",
-                "LOG_LEVEL": "WARNING",
-                **more,
-            }
-            named = {f"CENTRAL_SERVICES_{name}": value for name, value in chosen.items()}
-            project = ROOT / "central-services"
-            path = os.pathsep.join([str(project / "src"), str(project)])
-            environment = clean_environment(PYTHONPATH=path, **named)
             self._log = Path(self._folder.name, "log").open("w+")  # noqa: SIM115  # `stop` closes it
             arguments = [str(listening.fileno()), audience, str(jwks_max_age_s or "")]
             self._process = subprocess.Popen(
                 [rendered_python(), str(Path(__file__)), *arguments],
                 cwd=self._folder.name,
-                env=environment,
+                env=self._environment(settings),
                 pass_fds=[listening.fileno()],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -108,6 +94,23 @@ class AuthService:
             self._process.communicate(timeout=60)
             self._log.close()
             self._folder.cleanup()
+
+    def _environment(self, settings: Mapping[str, str]) -> dict[str, str]:
+        from combinations import ROOT  # noqa: PLC0415  # the process has none of these modules
+        from processes import clean_environment  # noqa: PLC0415  # as above
+
+        chosen: dict[str, Any] = {
+            "AUTH__ISSUER": self.url,
+            "DATABASE__URL": f"sqlite+aiosqlite:///{self._folder.name}/auth.db",
+            "RATE_LIMIT__REQUESTS_PER_MINUTE": "1000000",
+            "JOBS__EMBEDDED_WORKER": "false",
+            "LOG_LEVEL": "WARNING",
+            **{f"AUTH__{name}": value for name, value in settings.items()},
+        }
+        named = {f"CENTRAL_SERVICES_{name}": value for name, value in chosen.items()}
+        project = ROOT / "central-services"
+        path = os.pathsep.join([str(project / "src"), str(project)])
+        return clean_environment(PYTHONPATH=path, **named)
 
     def _say(self, line: str) -> None:
         assert self._process.stdin

@@ -99,6 +99,23 @@ def _any_port() -> dict[str, Any]:
 
 def _config(issuer: str, audience: str, cached_s: float) -> dict[str, Any]:
     """Return a listener whose requests need a token, and where the keys are."""
+    parts = urlsplit(issuer)
+    address = {"address": parts.hostname, "port_value": parts.port}
+    endpoints = [{"lb_endpoints": [{"endpoint": {"address": {"socket_address": address}}}]}]
+    cluster = {
+        "name": "issuer",
+        "type": "STATIC",
+        "load_assignment": {"cluster_name": "issuer", "endpoints": endpoints},
+    }
+    chain = {"filters": [_manager(issuer, audience, cached_s)]}
+    listener = {"name": "front", "address": _any_port(), "filter_chains": [chain]}
+    return {
+        "admin": {"address": _any_port()},
+        "static_resources": {"listeners": [listener], "clusters": [cluster]},
+    }
+
+
+def _manager(issuer: str, audience: str, cached_s: float) -> dict[str, Any]:
     keys = {"uri": f"{issuer}/oauth2/jwks", "cluster": "issuer", "timeout": "20s"}
     provider = {
         "issuer": issuer,
@@ -108,45 +125,21 @@ def _config(issuer: str, audience: str, cached_s: float) -> dict[str, Any]:
     }
     rule = {"match": {"prefix": "/"}, "requires": {"provider_name": "auth"}}
     routes = [{"match": {"prefix": "/"}, "direct_response": {"status": 200}}]
+    filters = [
+        _filter(
+            "http.jwt_authn",
+            "JwtAuthentication",
+            {"providers": {"auth": provider}, "rules": [rule]},
+        ),
+        _filter("http.router", "Router", {}),
+    ]
+    hosts = [{"name": "all", "domains": ["*"], "routes": routes}]
+    front = {"stat_prefix": "front", "route_config": {"virtual_hosts": hosts}}
+    own = front | {"http_filters": filters}
+    return _filter("network.http_connection_manager", "HttpConnectionManager", own)
+
+
+def _filter(name: str, kind: str, settings: dict[str, Any]) -> dict[str, Any]:
     types = "type.googleapis.com/envoy.extensions.filters"
-    manager = {
-        "@type": f"{types}.network.http_connection_manager.v3.HttpConnectionManager",
-        "stat_prefix": "front",
-        "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}]},
-        "http_filters": [
-            {
-                "name": "envoy.filters.http.jwt_authn",
-                "typed_config": {
-                    "@type": f"{types}.http.jwt_authn.v3.JwtAuthentication",
-                    "providers": {"auth": provider},
-                    "rules": [rule],
-                },
-            },
-            {
-                "name": "envoy.filters.http.router",
-                "typed_config": {"@type": f"{types}.http.router.v3.Router"},
-            },
-        ],
-    }
-    chain = {"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}
-    parts = urlsplit(issuer)
-    address = {"address": parts.hostname, "port_value": parts.port}
-    endpoint = {"endpoint": {"address": {"socket_address": address}}}
-    return {
-        "admin": {"address": _any_port()},
-        "static_resources": {
-            "listeners": [
-                {"name": "front", "address": _any_port(), "filter_chains": [{"filters": [chain]}]}
-            ],
-            "clusters": [
-                {
-                    "name": "issuer",
-                    "type": "STATIC",
-                    "load_assignment": {
-                        "cluster_name": "issuer",
-                        "endpoints": [{"lb_endpoints": [endpoint]}],
-                    },
-                }
-            ],
-        },
-    }
+    config = {"@type": f"{types}.{name}.v3.{kind}", **settings}
+    return {"name": f"envoy.filters.{name}", "typed_config": config}
