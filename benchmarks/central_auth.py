@@ -44,7 +44,7 @@ def rows(seconds: int) -> list[Row]:
     from auth_process import AuthService  # noqa: PLC0415  # found only now
 
     more = {"FIRST_PARTY_CLIENT": "house", "ATTEMPTS_PER_MINUTE": "100000"}
-    auth = AuthService(AUDIENCE, clients=[HOUSE], rotates=False, **more)
+    auth = AuthService(AUDIENCE, clients=[HOUSE], jwks_max_age_s=None, **more)
     try:
         asyncio.run(_tokens(auth, 1))  # the first requests find nothing in memory
         tokens = asyncio.run(_tokens(auth, seconds))

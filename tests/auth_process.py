@@ -2,7 +2,8 @@
 
 Run as a program it is that process: it serves the socket that it is given, registers the clients that it
 reads, and prints what it made as one line of JSON. To each further line it answers with one: `rotate` lets the
-next keys sign, `lag SECONDS` measures how late its event loop is.
+next keys sign, `lag SECONDS` measures how late its event loop is, `forge TOKEN` makes the forged tokens of the service's
+own tests out of a good one.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class AuthService:
     Args:
         audience: Whom tokens are for.
         clients: Further clients to register, as the admin API takes them.
-        rotates: Whether its keys may rotate many times a second.
+        jwks_max_age_s: How long a key is published before it signs; None for what the settings say.
         settings: Settings of the service without `AUTH__`, as in `DPOP_NONCE_REQUIRED="true"`.
     """
 
@@ -44,35 +45,22 @@ class AuthService:
         audience: str,
         *,
         clients: Sequence[Mapping[str, Any]] = (),
-        rotates: bool = True,
+        jwks_max_age_s: float | None = JWKS_MAX_AGE_S,
         **settings: str,
     ) -> None:
-        from combinations import ROOT  # noqa: PLC0415  # the process has none of these modules
-        from processes import clean_environment, rendered_python  # noqa: PLC0415  # as above
+        from processes import rendered_python  # noqa: PLC0415  # the process has no such module
 
         self._folder = tempfile.TemporaryDirectory()
         with socket.socket() as listening:
             listening.bind(("127.0.0.1", 0))
             listening.listen(64)
             self.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-            more = {f"AUTH__{name}": value for name, value in settings.items()}
-            chosen: dict[str, Any] = {
-                "AUTH__ISSUER": self.url,
-                "DATABASE__URL": f"sqlite+aiosqlite:///{self._folder.name}/auth.db",
-                "RATE_LIMIT__REQUESTS_PER_MINUTE": "1000000",
-                "JOBS__EMBEDDED_WORKER": "false",
-                "CENTRAL_AUDIT__ENABLED": "false",
-                "LOG_LEVEL": "WARNING",
-                **more,
-            }
-            named = {f"CENTRAL_SERVICES_{name}": value for name, value in chosen.items()}
-            environment = clean_environment(PYTHONPATH=str(ROOT / "central-services/src"), **named)
             self._log = Path(self._folder.name, "log").open("w+")  # noqa: SIM115  # `stop` closes it
-            pace = "rotates" if rotates else "usual"
+            arguments = [str(listening.fileno()), audience, str(jwks_max_age_s or "")]
             self._process = subprocess.Popen(
-                [rendered_python(), str(Path(__file__)), str(listening.fileno()), audience, pace],
+                [rendered_python(), str(Path(__file__)), *arguments],
                 cwd=self._folder.name,
-                env=environment,
+                env=self._environment(settings),
                 pass_fds=[listening.fileno()],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -93,6 +81,12 @@ class AuthService:
         found: list[float] = json.loads(self._line())
         return found
 
+    def forge(self, token: str) -> dict[str, str]:
+        """Return forged tokens by what they are, made out of a good one that was just signed."""
+        self._say(f"forge {token}")
+        found: dict[str, str] = json.loads(self._line())
+        return found
+
     def stop(self) -> None:
         """End the process, and delete its data."""
         if self._process.returncode is None:
@@ -100,6 +94,24 @@ class AuthService:
             self._process.communicate(timeout=60)
             self._log.close()
             self._folder.cleanup()
+
+    def _environment(self, settings: Mapping[str, str]) -> dict[str, str]:
+        from combinations import ROOT  # noqa: PLC0415  # the process has none of these modules
+        from processes import clean_environment  # noqa: PLC0415  # as above
+
+        chosen: dict[str, Any] = {
+            "AUTH__ISSUER": self.url,
+            "DATABASE__URL": f"sqlite+aiosqlite:///{self._folder.name}/auth.db",
+            "RATE_LIMIT__REQUESTS_PER_MINUTE": "1000000",
+            "JOBS__EMBEDDED_WORKER": "false",
+            "CENTRAL_AUDIT__ENABLED": "false",
+            "LOG_LEVEL": "WARNING",
+            **{f"AUTH__{name}": value for name, value in settings.items()},
+        }
+        named = {f"CENTRAL_SERVICES_{name}": value for name, value in chosen.items()}
+        project = ROOT / "central-services"
+        path = os.pathsep.join([str(project / "src"), str(project)])
+        return clean_environment(PYTHONPATH=path, **named)
 
     def _say(self, line: str) -> None:
         assert self._process.stdin
@@ -116,7 +128,7 @@ class AuthService:
         return line.strip()
 
 
-async def _main(descriptor: int, audience: str, pace: str) -> None:
+async def _main(descriptor: int, audience: str, max_age: str) -> None:
     import asyncio  # noqa: PLC0415  # all of these: the process's own
 
     import uvicorn  # noqa: PLC0415  # the process has these modules, the tests have not
@@ -125,7 +137,7 @@ async def _main(descriptor: int, audience: str, pace: str) -> None:
     from central_services.settings import Settings  # noqa: PLC0415  # the process has these modules, the tests have not
 
     settings = Settings()
-    fast = {"jwks_max_age_s": JWKS_MAX_AGE_S, "key_check_s": 0.05} if pace == "rotates" else {}
+    fast = {"jwks_max_age_s": float(max_age), "key_check_s": 0.05} if max_age else {}
     settings = settings.model_copy(update={"auth": settings.auth.model_copy(update=fast)})
     await Migrations(settings.database).upgrade()
     app = build(settings)
@@ -148,9 +160,21 @@ async def _main(descriptor: int, audience: str, pace: str) -> None:
 
 async def _obey(app: Any, reader: Any) -> None:
     while line := await reader.readline():
-        word, _, seconds = line.decode().strip().partition(" ")
-        answer = await _rotate(app) if word == "rotate" else json.dumps(await _lag(float(seconds)))
+        word, _, rest = line.decode().strip().partition(" ")
+        if word == "rotate":
+            answer = await _rotate(app)
+        elif word == "lag":
+            answer = json.dumps(await _lag(float(rest)))
+        else:
+            answer = json.dumps(_forged(app, rest))
         print(answer, flush=True)
+
+
+def _forged(app: Any, token: str) -> dict[str, str]:
+    from tests.auth_service.test_forged import Corpus  # noqa: PLC0415  # those of central-services
+
+    key = app.state.auth.ring.signing("ES256")
+    return dict(Corpus(token, key.key, dict(key.public)).all())
 
 
 async def _lag(seconds: float) -> list[float]:

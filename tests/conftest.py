@@ -78,10 +78,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _has_turn(item: pytest.Item) -> bool:
-    """Whether a test is marked for no turns, or it is its turn; named on the command line it has one."""
-    mark = item.get_closest_marker("turns")
-    if mark is None or any(item.name in argument for argument in item.config.args):
+    """Whether a test runs in this run; one that is named on the command line does."""
+    if any(item.name in argument for argument in item.config.args):
         return True
+    mark = item.get_closest_marker("turns")
+    if mark is None:
+        return item.get_closest_marker("whole") is None
     (count,) = mark.args
     return has_turn(item.nodeid, count, head_commit())
 

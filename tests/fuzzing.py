@@ -10,7 +10,17 @@ from pathlib import Path
 
 from processes import clean_environment, show
 
-SEED = 20_261_122
+OPTIONS = (
+    "--wait-for-schema=30",
+    "--seed=20261122",
+    # What the description gives as an example is in the first one, too.
+    "--phases=coverage,fuzzing,stateful",
+    "--generation-database=none",
+    "--suppress-health-check=all",
+    "--request-timeout=20",
+    "--continue-on-failure",
+    "--no-color",
+)
 
 
 def fuzz(
@@ -32,24 +42,10 @@ def fuzz(
         log: Returns what the service has written, for a failure.
     """
     header = ["-H", f"Authorization: Bearer {token}"] if token else []
-    command = [
-        str(Path(sys.executable).with_name("schemathesis")),
-        "run",
-        "--wait-for-schema=30",
-        f"--seed={SEED}",
-        f"--max-examples={examples}",
-        # What the description gives as an example is in the second one, too.
-        "--phases=coverage,fuzzing,stateful",
-        "--generation-database=none",
-        "--suppress-health-check=all",
-        "--request-timeout=20",
-        "--continue-on-failure",
-        "--no-color",
-        *options,
-        *header,
-    ]
+    program = str(Path(sys.executable).with_name("schemathesis"))
+    chosen = (*OPTIONS, f"--max-examples={examples}", *options, *header)
     done = subprocess.run(
-        [*command, f"{url}/openapi.json"],
+        [program, "run", *chosen, f"{url}/openapi.json"],
         cwd=folder,
         env=clean_environment(),
         capture_output=True,

