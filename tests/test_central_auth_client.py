@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from auth_process import AuthService
 from booting import Service, serving
-from platform_logins import client_token, user_token
+from platform_logins import CallersKey, client_token, user_token
 from rendering import Renderer, copy_project
 
 pytestmark = pytest.mark.slow
@@ -78,6 +78,22 @@ def test_services_token_is_accepted_and_the_forbidden_is_refused(
     assert place(orders, reader) == 403
     assert orders.call("GET", "/orders", authorization=f"Bearer {reader}").status == 200
     assert orders.call("GET", "/orders").status == 401
+
+
+def test_bound_token_is_worth_nothing_without_its_key(auth: AuthService, orders: Service) -> None:
+    key, url = CallersKey(), f"http://127.0.0.1:{orders.port}/orders"
+    secret = auth.made["secrets"]["reader"]
+    token = client_token(auth.url, "reader", secret, AUDIENCE, key)
+
+    def status(scheme: str, proof: str) -> int:
+        authorization = f"{scheme} {token}"
+        return orders.call("GET", "/orders", authorization=authorization, dpop=proof).status
+
+    proof = key.proof("GET", url, token)
+    assert status("DPoP", proof) == 200
+    assert status("DPoP", proof) == 401
+    assert status("DPoP", CallersKey().proof("GET", url, token)) == 401
+    assert status("Bearer", key.proof("GET", url, token)) == 401
 
 
 class _Load:

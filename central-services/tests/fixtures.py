@@ -105,7 +105,7 @@ def serve() -> Serve:
     from central_services.settings import Settings
 
     def start(**keywords: Any) -> AbstractAsyncContextManager[httpx2.AsyncClient]:
-        names = ("routers", "lifespans", "checks", "rate_limit_key")
+        names = ("routers", "lifespans", "checks", "rate_limit_key", "telemetry")
         parts = {name: keywords.pop(name) for name in names if name in keywords}
         return _running(build_app(Settings(**keywords), **parts))
 

@@ -19,6 +19,7 @@ from ..audit.store import KEYS
 from ..clients.http import HttpClient
 from ..core.app import build_app
 from ..kit.cursors import Cursors
+from ..kit.telemetry.recording import Telemetry
 from .dependencies import Parts
 from .endpoints import ROUTERS
 from .events import MAX_BATCH
@@ -66,13 +67,15 @@ def build(settings: Settings) -> FastAPI:
             update={"audience": settings.audit_service.wanted_audience}
         ),
     }
+    telemetry = Telemetry(settings.telemetry, "audit", settings.environment)
     app = build_app(
         settings.model_copy(update=changed),
         routers=ROUTERS,
-        lifespans=[audit_service_lifespan],
+        lifespans=[telemetry.lifespan, audit_service_lifespan],
         checks=[HealthCheck("trail", is_taking)],
+        telemetry=telemetry.config,
     )
-    app.state.settings = settings
+    app.state.settings, app.state.telemetry = settings, telemetry
     return app
 
 
@@ -81,13 +84,13 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def make_http(settings: Settings) -> HttpClient:
+def make_http(settings: Settings, telemetry: Telemetry) -> HttpClient:
     """Return a client that may also call whom the settings of this service name."""
     issuer, calls = settings.central_auth, settings.http_client
     urls = (issuer.issuer, issuer.token_url or "", *settings.audit_service.witnesses)
     hosts = filter(None, (urlsplit(url).hostname for url in urls))
     allowed = (*calls.allowed_internal_hosts, *hosts)
-    return HttpClient(calls.model_copy(update={"allowed_internal_hosts": allowed}))
+    return telemetry.http_client(calls.model_copy(update={"allowed_internal_hosts": allowed}))
 
 
 def make_parts(app: FastAPI, http: HttpClient, subjects: SubjectKeys, keys: LogKeys) -> Parts:
@@ -131,7 +134,7 @@ async def audit_service_lifespan(app: FastAPI) -> AsyncGenerator[None]:
     settings: Settings = app.state.settings
     keys = LogKeys.of(settings.audit_service)
     async with contextlib.AsyncExitStack() as stack:
-        http = make_http(settings)
+        http = make_http(settings, app.state.telemetry)
         stack.push_async_callback(http.aclose)
         subjects = SubjectKeys(settings.audit_service.path / KEYS, keys.master)
         stack.callback(subjects.close)

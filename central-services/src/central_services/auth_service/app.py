@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from ..api.health import HealthCheck
 from ..core.app import build_app
 from ..core.database import DatabaseUnavailableError
+from ..kit.telemetry.recording import Telemetry
 from ..mail.composition import open_mail
 from ..middleware.client_address import ClientAddresses
 from ..utils.logging import get_logger
@@ -58,13 +59,15 @@ def build(settings: Settings) -> FastAPI:
         "security": settings.security.model_copy(update={"ssrf_prevention": False}),
         "rate_limit": limits.model_copy(update={"routes": {**_ROUTES, **limits.routes}}),
     }
+    telemetry = Telemetry(settings.telemetry, "auth", settings.environment)
     app = build_app(
         settings.model_copy(update=changed),
         routers=ROUTERS,
-        lifespans=[auth_lifespan],
+        lifespans=[telemetry.lifespan, auth_lifespan],
         checks=[HealthCheck("signing_keys", has_keys)],
+        telemetry=telemetry.config,
     )
-    app.state.settings = settings
+    app.state.settings, app.state.telemetry = settings, telemetry
     return app
 
 

@@ -88,7 +88,8 @@ class ClientRow(Base):
     __tablename__ = "auth_clients"
     __table_args__ = (
         CheckConstraint(
-            "auth_method IN ('none', 'client_secret_basic', 'private_key_jwt')",
+            "auth_method IN ('none', 'client_secret_basic', 'client_secret_post',"
+            " 'private_key_jwt')",
             name="auth_method_is_known",
         ),
     )

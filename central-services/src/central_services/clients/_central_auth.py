@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ..core.central_auth_settings import CentralAuthSettings
     from ..core.config import HttpClientSettings
     from ._access_tokens import AccessTokens
+    from ._dpop import Proofs, ProvenRequest
     from ._issuer import Issuer
     from ._key_set import KeysUnavailableError, VerificationKey
     from .http import HttpClient
@@ -170,6 +171,7 @@ class CentralAuth:
         self._client: HttpClient | None = None
         self._issuer: Issuer | None = None
         self._tokens: AccessTokens | None = None
+        self._proofs: Proofs | None = None
         self._own: ServiceTokens | None = None
 
     @asynccontextmanager
@@ -190,22 +192,34 @@ class CentralAuth:
             await self._client.aclose()
         self._client = self._issuer = self._tokens = self._own = None
 
-    async def current_user(self, token: str) -> CurrentUser:
+    async def current_user(self, token: str, request: ProvenRequest | None = None) -> CurrentUser:
         """Return who a token is of.
+
+        Args:
+            token: The token.
+            request: The request that proves to have its key (`Authorization: DPoP`); None for a
+                bearer token, which must not be bound to one.
 
         Raises:
             UnauthenticatedError: When it is not valid; the log has the reason.
             AuthUnavailableError: When nobody can tell.
         """
         from ._access_tokens import InvalidTokenError  # noqa: PLC0415  # imports the JOSE library
+        from ._dpop import InvalidProofError  # noqa: PLC0415  # the same
         from ._key_set import KeysUnavailableError  # noqa: PLC0415  # the same
 
         try:
-            claims = await self._access_tokens().verify(token)
+            claims = await self._access_tokens().verify(token, bearer=request is None)
+            if request is not None:
+                self._read_proofs().check(request, token, claims)
+        except InvalidProofError as error:
+            _log.info("dpop_proof_refused", reason=str(error))
+            text = "The DPoP proof does not hold for this request and token."
+            raise self.unauthenticated(text, "invalid_dpop_proof", bearer=False) from error
         except InvalidTokenError as error:
             _log.info("access_token_refused", reason=str(error))
             text = "The access token is not valid here: it is expired, forged or for others."
-            raise self.unauthenticated(text, "invalid_token") from error
+            raise self.unauthenticated(text, "invalid_token", bearer=request is None) from error
         except KeysUnavailableError as error:
             raise _unavailable(error) from error
         return CurrentUser.of(claims, self.settings)
@@ -253,11 +267,17 @@ class CentralAuth:
             )
         return self._own
 
-    def unauthenticated(self, detail: str, error: str = "") -> UnauthenticatedError:
-        """Return a 401 with the challenge of RFC 6750 section 3."""
-        challenge = f'Bearer realm="{self.realm}"'
+    def unauthenticated(
+        self, detail: str, error: str = "", *, bearer: bool = True
+    ) -> UnauthenticatedError:
+        """Return a 401 with the challenge of RFC 6750 section 3, or of RFC 9449 section 7.1."""
+        challenge = f'{"Bearer" if bearer else "DPoP"} realm="{self.realm}"'
         if error:
             challenge += f', error="{error}", error_description="{detail}"'
+        if not bearer:
+            from ._dpop import ALGORITHMS  # noqa: PLC0415  # imports the JOSE library
+
+            challenge += f', algs="{" ".join(ALGORITHMS)}"'
         return UnauthenticatedError(detail, headers={"www-authenticate": challenge})
 
     def denied(self, detail: str, wanted: Sequence[str] = ()) -> PermissionDeniedError:
@@ -306,6 +326,16 @@ class CentralAuth:
             keys = KeySource(self.settings, self._read_issuer(), clock=self._monotonic)
             self._tokens = AccessTokens(self.settings, keys, self._clock)
         return self._tokens
+
+    def _read_proofs(self) -> Proofs:
+        if self._proofs is None:
+            from ._dpop import Proofs  # noqa: PLC0415  # imports the JOSE library
+
+            settings = self.settings
+            self._proofs = Proofs(
+                lifetime_s=settings.dpop_proof_s, leeway_s=settings.leeway_s, clock=self._clock
+            )
+        return self._proofs
 
     def _read_issuer(self) -> Issuer:
         if self._issuer is None:

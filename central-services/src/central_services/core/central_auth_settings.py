@@ -52,6 +52,9 @@ class CentralAuthSettings(Section):
     leeway_s: int = Field(
         default=30, ge=0, le=120, description="Seconds that the issuer's clock may be wrong."
     )
+    dpop_proof_s: int = Field(
+        default=60, ge=1, le=600, description="Seconds that a proof of a bound token's key works."
+    )
     roles_claim: str = Field(
         default="roles", description="Claim of the roles; a dot leads inside: realm_access.roles."
     )

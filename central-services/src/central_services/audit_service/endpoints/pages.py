@@ -63,7 +63,7 @@ MaybeVisitor = Annotated[Visitor | None, Depends(_get_visitor)]
 
 
 @router.get("/static/audit.css")
-async def style_sheet() -> Response:
+async def show_style_sheet() -> Response:
     """Return the style of the pages."""
     return Response(_CSS, 200, HEADERS, "text/css")
 

@@ -54,7 +54,7 @@ _SYSTEMS = (
 
 
 @router.get("/static/auth.css")
-async def style_sheet() -> Response:
+async def show_style_sheet() -> Response:
     """Return the style of the pages."""
     return Response(_CSS, 200, HEADERS, "text/css")
 
