@@ -33,7 +33,7 @@ class CentralProcess:
     Args:
         package: Its package, as in `audit_service`.
         url_setting: The setting that tells it its own address, when it has one.
-        settings: Its settings, as in `AUDIT_SERVICE__ISSUER="http://..."`.
+        settings: Its settings, as in `CENTRAL_AUTH__ISSUER="http://..."`.
     """
 
     def __init__(self, package: str, *, url_setting: str = "", **settings: str) -> None:

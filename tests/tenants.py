@@ -41,7 +41,7 @@ class Tenants:
         )
         self._open.callback(self.auth.stop)
         self.audit = CentralProcess(
-            "audit_service", url_setting="AUDIT_SERVICE__URL", AUDIT_SERVICE__ISSUER=self.auth.url
+            "audit_service", url_setting="AUDIT_SERVICE__URL", CENTRAL_AUTH__ISSUER=self.auth.url
         )
         self._open.callback(self.audit.stop)
         self._platform = self._own_token("admin", self.auth.url)

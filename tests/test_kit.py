@@ -17,7 +17,8 @@ def test_idempotency_keys_inbox_and_outbox_hold_on_postgresql_and_outlive_kills(
 ) -> None:
     url = postgresql.create(tmp_path.name)
     files = [f"tests/kit/test_{name}.py" for name in ("crashes", "idempotency", "inbox")]
-    command = ("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", *files)
+    chosen = ("-k", "idempotency or inbox or outbox")  # the harness itself needs no server
+    command = ("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", *chosen, *files)
     done = run_in(PROJECT, *command, TEST_DATABASE_URL=url, timeout=300)
     assert "passed" in done.stdout
     assert "skipped" not in done.stdout

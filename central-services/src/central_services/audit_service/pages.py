@@ -18,8 +18,9 @@ from urllib.parse import urlencode
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from fastapi import Request, Response
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment
 
+from ..kit.pages import make_environment
 from .settings import AuditServiceSettings
 
 _NONCE = 12
@@ -65,13 +66,7 @@ class Pages:
 
     def __post_init__(self) -> None:
         """Make the environment; templates are read when they are needed."""
-        environment = Environment(
-            loader=FileSystemLoader(Path(__file__).parent / "templates"),
-            autoescape=select_autoescape(default=True),
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
+        environment = make_environment(Path(__file__).parent / "templates")
         object.__setattr__(self, "_environment", environment)
 
     def render(

@@ -16,6 +16,7 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import SecretStr
+from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..audit import Action, AuditEvent, AuditLog, RequestAudit
@@ -169,7 +170,7 @@ class AccountMail:
         link = self.settings.url("/reset-password")
         message = Message("password_changed", email, name, link)
         await MailQueue(session, self.sealer).put(message, self.clock())
-        self._wake.set()
+        event.listen(session.sync_session, "after_commit", lambda _: self._wake.set(), once=True)
 
     async def _peek(self, token: str) -> UserRow | None:
         try:

@@ -22,6 +22,7 @@ from ...clients.auth import (
 )
 from ...clients.errors import HttpClientError
 from ...kit.cursors import InvalidCursorError
+from ...kit.pages import HEADERS, style_sheet
 from ...utils.logging import get_logger
 from ..actions import SEARCHED
 from ..dependencies import ADMIN, READ, Audit, AuditParts, Parts
@@ -34,7 +35,7 @@ from ..service import Shown
 
 router = APIRouter(prefix="/ui", include_in_schema=False)
 
-_CSS = (Path(__file__).parent.parent / "static" / "audit.css").read_bytes()
+_CSS = style_sheet(Path(__file__).parent.parent / "static" / "audit.css")
 _FIELDS = ("actor", "object", "action", "outcome", "text")
 _PAGE = 25
 
@@ -62,9 +63,9 @@ MaybeVisitor = Annotated[Visitor | None, Depends(_get_visitor)]
 
 
 @router.get("/static/audit.css")
-async def style_sheet() -> Response:
+async def show_style_sheet() -> Response:
     """Return the style of the pages."""
-    return Response(_CSS, 200, {"Cache-Control": "public, max-age=3600"}, "text/css")
+    return Response(_CSS, 200, HEADERS, "text/css")
 
 
 def _message(parts: Parts, title: str, text: str, status: int) -> Response:
