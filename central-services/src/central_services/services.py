@@ -25,6 +25,7 @@ SERVICES: tuple[Service, ...] = (
         "Transparency log of what projects did: receipts, search, shredding, holds.",
         8102,
         engines=(EngineName.POSTGRESQL,),
+        after=("auth", "witness"),
         exports=(("CENTRAL_AUDIT__URL", "{url}"),),
         own=(
             *_PLATFORM,

@@ -81,6 +81,15 @@ async def test_reader_searches_and_follows_somebody_through_time(audit: Harness)
     assert followed.text.count("<tr>") == 3
     assert "Nothing was found" in (await audit.http.get("/ui/?text=nowhere")).text
     assert (await audit.http.get("/ui/?cursor=made-up")).status_code == 400
+    for days, rows in (
+        ("since=2026-11-02&until=2026-11-02", 2),
+        ("since=2026-11-03", 3),
+        ("until=2026-11-01", 0),
+        ("since=&until=", 4),
+        ("until=9999-12-31", 4),
+    ):
+        assert (await audit.http.get(f"/ui/?{days}")).text.count("<tr>") == rows, days
+    assert (await audit.http.get("/ui/?since=2026-02-30")).status_code == 422
     assert (
         (await audit.http.get("/ui/static/audit.css"))
         .headers["content-type"]

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ..core.config import HttpClientSettings
     from .http import HttpClient
 
+_BREAKER_RESET_S = 2.0
 BATCH = "application/cloudevents-batch+json"
 TIMEOUT_S = 30.0
 MAX_RECEIPTS = 500
@@ -233,7 +234,11 @@ class AuditServiceClient:
             urls = (self._settings.url, self._settings.token_url)
             hosts = [urlsplit(url).hostname or "" for url in urls if url is not None]
             allowed = (*self._http_settings.allowed_internal_hosts, *hosts)
-            settings = self._http_settings.model_copy(update={"allowed_internal_hosts": allowed})
+            # The forwarder pauses longer and longer by itself; a breaker on top would only be late.
+            reset_s = min(self._http_settings.breaker_reset_s, _BREAKER_RESET_S)
+            settings = self._http_settings.model_copy(
+                update={"allowed_internal_hosts": allowed, "breaker_reset_s": reset_s}
+            )
             self._client = HttpClient(settings, name="audit_service")
         return self._client
 

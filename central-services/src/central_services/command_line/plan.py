@@ -112,7 +112,10 @@ class Plan:
             address=url,
             answers=partial(is_ready, url),
             prepare=partial(self._prepare_service, service),
-            after=service.engines,
+            after=(
+                *service.engines,
+                *(one.name for one in self.services if one.name in service.after),
+            ),
         )
 
     async def _prepare_service(self, service: Service) -> Program:

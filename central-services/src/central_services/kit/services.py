@@ -78,6 +78,7 @@ class Service:
         summary: What it is for, in one line.
         port: Where it listens on this machine unless `central` is told otherwise.
         engines: What has to run before it.
+        after: Services that have to be ready before it, where they run here, too.
         exports: Settings that a project connects to it with, without the project's prefix; `{url}` stands
             for its address, as in `("AUTH__ISSUER", "{url}")`.
         own: Settings of its own that hold its address, in the same form, for when its port is another;
@@ -91,6 +92,7 @@ class Service:
     summary: str
     port: int
     engines: tuple[EngineName, ...] = ()
+    after: tuple[str, ...] = ()
     exports: tuple[tuple[str, str], ...] = ()
     own: tuple[tuple[str, str], ...] = ()
     calls: tuple[Call, ...] = ()

@@ -218,3 +218,19 @@ async def test_keys_in_the_settings_are_used_and_nobody_is_asked(
     assert issuer.requests == []
     with pytest.raises(AuthUnavailableError):
         await make_auth(jwks="{").keys()
+
+
+async def test_issuer_that_is_back_is_asked_at_the_next_try(
+    make_auth: MakeAuth, issuer: Issuer, clock: Clock
+):
+    """Whatever the circuit breaker's pause is: what is asked seldom needs no pause of its own."""
+    issuer.answers = {METADATA: (500, {})}
+    auth, token = make_auth(jwks_refetch_s=0.01), issuer.token()
+    for _ in range(8):
+        clock.passed += 1
+        with pytest.raises(AuthUnavailableError):
+            await auth.current_user(token)
+    issuer.answers = {}
+    await asyncio.sleep(0.05)  # the breaker's pause, on a clock of its own
+    clock.passed += 1
+    assert (await auth.current_user(token)).subject == "user-1"

@@ -353,6 +353,10 @@ class CentralAuth:
             urls = (settings.issuer, settings.jwks_url, settings.token_url)
             hosts = [urlsplit(url).hostname or "" for url in urls if url is not None]
             allowed = (*self._http_settings.allowed_internal_hosts, *hosts)
-            client = self._http_settings.model_copy(update={"allowed_internal_hosts": allowed})
+            # The issuer is asked seldom anyhow; an issuer that is back should be found at the next try.
+            reset_s = min(self._http_settings.breaker_reset_s, settings.jwks_refetch_s)
+            client = self._http_settings.model_copy(
+                update={"allowed_internal_hosts": allowed, "breaker_reset_s": reset_s}
+            )
             self._client = HttpClient(client, name="issuer")
         return self._client

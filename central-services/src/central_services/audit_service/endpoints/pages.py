@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import parse_qs, urlencode
 
 import orjson
@@ -36,7 +37,7 @@ from ..service import Shown
 router = APIRouter(prefix="/ui", include_in_schema=False)
 
 _CSS = style_sheet(Path(__file__).parent.parent / "static" / "audit.css")
-_FIELDS = ("actor", "object", "action", "outcome", "text")
+_FIELDS = ("actor", "object", "action", "outcome", "text", "since", "until")
 _PAGE = 25
 
 _NO_TOKEN = (
@@ -138,6 +139,15 @@ async def log_out(request: Request, parts: AuditParts) -> Response:
 
 
 Field = Annotated[str, Query(max_length=255)]
+Day = date | Literal[""]
+"""A day in UTC; a form sends what is left empty, too."""
+
+
+def _begin(day: Day, *, days: int = 0) -> datetime | None:
+    """Return when a day, or one some days later, begins; after the last of all days nothing does."""
+    if not isinstance(day, date) or (days and day == date.max):
+        return None
+    return datetime.combine(day + timedelta(days=days), time.min, UTC)
 
 
 @router.get("/")
@@ -150,12 +160,15 @@ async def show_events(
     action: Annotated[str, Query(max_length=255, pattern=r"^[^\x00-\x1f\x7f]*$")] = "",
     outcome: Field = "",
     text: Field = "",
+    since: Day = "",
+    until: Day = "",
     cursor: Annotated[str, Query(max_length=1_000)] = "",
 ) -> Response:
     """Show events that match, the latest first. Each look is recorded."""
     if visitor is None:
         return _see("/ui/login")
-    asked = dict(zip(_FIELDS, (actor, object_, action, outcome, text), strict=True))
+    given = (actor, object_, action, outcome, text, str(since), str(until))
+    asked = dict(zip(_FIELDS, given, strict=True))
     trail = parts.trail(visitor.tenant)
     query = ", ".join(f"{name}={value}" for name, value in asked.items() if value)
     data = {"tenant": visitor.tenant, "query": query}
@@ -164,15 +177,18 @@ async def show_events(
     known = outcome if outcome in {"success", "failure", "denied"} else ""
     try:
         found, more = await trail.search(
-            Search(words, action, known), cursor=cursor or None, limit=_PAGE, scope=asked
+            Search(words, action, known, _begin(since), _begin(until, days=1)),
+            cursor=cursor or None,
+            limit=_PAGE,
+            scope=asked,
         )
     except InvalidCursorError:
         return _message(parts, "This page has expired", "Search again.", 400)
-    given = {name: value for name, value in asked.items() if value}
+    said = {name: value for name, value in asked.items() if value}
     values = {
         "asked": asked,
         "rows": [_row(event) for event in found],
-        "more": f"/ui/?{urlencode({**given, 'cursor': more})}" if more else "",
+        "more": f"/ui/?{urlencode({**said, 'cursor': more})}" if more else "",
         "followed": actor or object_,
     }
     return parts.pages.render("events.html", visitor, values)
