@@ -163,15 +163,28 @@ def head_commit(root: Path = ROOT) -> str:
 
 
 def suites(named: dict[str, Answers], seed: str, *, run_all: bool = False) -> dict[str, Answers]:
-    """Return the combinations whose rendered suites run: a fixed set, and some by turns."""
+    """Return the combinations whose rendered suites run: a fixed set, and some by turns.
+
+    What has the same features as one of the fixed set has the same code, and no turn.
+    """
     if run_all:
         return named
-    rest = [name for name in named if name not in ALWAYS]
+    always = [_features_of(named[name]) for name in ALWAYS if name in named]
+    rest = [name for name, answers in named.items() if _features_of(answers) not in always]
     turn = random.Random(seed).sample(rest, min(ROTATING, len(rest)))
     fixed = [
         name for name in ALWAYS if name in named
     ]  # all-on is the default while all is on by default
     return {name: named[name] for name in [*fixed, *turn]}
+
+
+def _features_of(answers: Answers) -> Answers:
+    """Return the answers that the code depends on."""
+    return {
+        name: value
+        for name, value in answers.items()
+        if isinstance(value, bool) or name == "job_engine"
+    }
 
 
 def has_turn(name: str, count: int, seed: str) -> bool:
