@@ -153,6 +153,8 @@ async def _main(descriptor: int, audience: str, max_age: str) -> None:
         lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
     )
     obeying = asyncio.create_task(_obey(app, reader))
+    # Nobody asks any more: the tests are gone, however they ended.
+    obeying.add_done_callback(lambda _: setattr(server, "should_exit", True))
     with contextlib.suppress(asyncio.CancelledError):
         await serving
     obeying.cancel()

@@ -53,6 +53,6 @@ def test_witness_answers_every_request_as_it_describes(tmp_path: Path) -> None:
     try:
         # Valid by the description: any text. A checkpoint that it knows the log of is another matter.
         excluded = "--exclude-checks=positive_data_acceptance"
-        fuzz(witness.url, tmp_path, excluded, examples=20, log=witness.log)
+        fuzz(witness.url, tmp_path, excluded, examples=10, log=witness.log)
     finally:
         witness.stop()
