@@ -233,7 +233,10 @@ class AuditServiceClient:
             urls = (self._settings.url, self._settings.token_url)
             hosts = [urlsplit(url).hostname or "" for url in urls if url is not None]
             allowed = (*self._http_settings.allowed_internal_hosts, *hosts)
-            settings = self._http_settings.model_copy(update={"allowed_internal_hosts": allowed})
+            # The forwarder paces itself; see `CentralAuth` for what else asks through this.
+            reset_s = min(self._http_settings.breaker_reset_s, 1.0)
+            changed = {"allowed_internal_hosts": allowed, "breaker_reset_s": reset_s}
+            settings = self._http_settings.model_copy(update=changed)
             self._client = HttpClient(settings, name="audit_service")
         return self._client
 

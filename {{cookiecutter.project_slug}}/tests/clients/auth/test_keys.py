@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 from typing import Any
 
@@ -218,3 +219,22 @@ async def test_keys_in_the_settings_are_used_and_nobody_is_asked(
     assert issuer.requests == []
     with pytest.raises(AuthUnavailableError):
         await make_auth(jwks="{").keys()
+
+
+async def test_issuer_that_is_back_is_asked_soon(make_auth: MakeAuth, issuer: Issuer, clock: Clock):
+    """However often it failed: who waits for it are callers with good tokens."""
+    auth = make_auth(jwks_refetch_s=1)
+    issuer.answers = {METADATA: (500, {})}
+    for _ in range(8):
+        clock.passed += 2
+        with pytest.raises(AuthUnavailableError):
+            await auth.keys()
+    issuer.answers = {}
+    keys: object = ()
+    async with asyncio.timeout(20):
+        while not keys:
+            clock.passed += 2
+            with contextlib.suppress(AuthUnavailableError):
+                keys = await auth.keys()
+            await asyncio.sleep(0.05)  # between two looks
+    assert keys
