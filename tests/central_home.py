@@ -173,12 +173,12 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def wait_until(holds: Any, what: str, limit_s: float = 60) -> None:
-    """Wait until a function returns something true."""
+def wait_until(holds: Any, what: str, limit_s: float = 60, *, every_s: float = 0.05) -> None:
+    """Wait until a function returns something true; it is asked again and again."""
     deadline = time.monotonic() + limit_s
     while not holds():
         assert time.monotonic() < deadline, f"{what} did not happen within {limit_s} s"
-        time.sleep(0.05)  # between two looks
+        time.sleep(every_s)  # between two looks
 
 
 def user_of(process: int) -> int:

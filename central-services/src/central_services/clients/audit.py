@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from ..core.config import HttpClientSettings
     from .http import HttpClient
 
-_BREAKER_RESET_S = 2.0
 BATCH = "application/cloudevents-batch+json"
 TIMEOUT_S = 30.0
 MAX_RECEIPTS = 500
@@ -234,11 +233,10 @@ class AuditServiceClient:
             urls = (self._settings.url, self._settings.token_url)
             hosts = [urlsplit(url).hostname or "" for url in urls if url is not None]
             allowed = (*self._http_settings.allowed_internal_hosts, *hosts)
-            # The forwarder pauses longer and longer by itself; a breaker on top would only be late.
-            reset_s = min(self._http_settings.breaker_reset_s, _BREAKER_RESET_S)
-            settings = self._http_settings.model_copy(
-                update={"allowed_internal_hosts": allowed, "breaker_reset_s": reset_s}
-            )
+            # The forwarder paces itself; see `CentralAuth` for what else asks through this.
+            reset_s = min(self._http_settings.breaker_reset_s, 1.0)
+            changed = {"allowed_internal_hosts": allowed, "breaker_reset_s": reset_s}
+            settings = self._http_settings.model_copy(update=changed)
             self._client = HttpClient(settings, name="audit_service")
         return self._client
 

@@ -353,10 +353,10 @@ class CentralAuth:
             urls = (settings.issuer, settings.jwks_url, settings.token_url)
             hosts = [urlsplit(url).hostname or "" for url in urls if url is not None]
             allowed = (*self._http_settings.allowed_internal_hosts, *hosts)
-            # The issuer is asked seldom anyhow; an issuer that is back should be found at the next try.
-            reset_s = min(self._http_settings.breaker_reset_s, settings.jwks_refetch_s)
-            client = self._http_settings.model_copy(
-                update={"allowed_internal_hosts": allowed, "breaker_reset_s": reset_s}
-            )
+            # Who asks paces itself (JWKS_REFETCH_S, RETRY_S): a breaker that stays open for longer would
+            # have good tokens refused after the issuer is back.
+            reset_s = min(self._http_settings.breaker_reset_s, 1.0)
+            changed = {"allowed_internal_hosts": allowed, "breaker_reset_s": reset_s}
+            client = self._http_settings.model_copy(update=changed)
             self._client = HttpClient(client, name="issuer")
         return self._client
