@@ -25,6 +25,7 @@ from .events import MAX_BATCH
 from .housekeeping import keep_house
 from .ingest import Ingest
 from .keys import LogKeys
+from .ledger.housekeeping import keep_ledger
 from .pages import Pages
 from .payloads import PayloadCodec
 from .sealer import Sealer
@@ -34,7 +35,11 @@ from .witnessing import Witnesses
 if TYPE_CHECKING:
     from ..settings import Settings
 
-_ROUTES = {"POST /v1/events": 60_000, "POST /v1/receipts": 6_000}
+_ROUTES = {
+    "POST /v1/events": 60_000,
+    "POST /v1/receipts": 6_000,
+    "POST /v1/ledger/transfers": 60_000,
+}
 """Requests a minute from one address: projects send in batches, and have proven who they are."""
 
 
@@ -146,6 +151,7 @@ async def audit_service_lifespan(app: FastAPI) -> AsyncGenerator[None]:
         tasks = [
             asyncio.create_task(parts.sealer.run()),
             asyncio.create_task(keep_house(parts.database, app.state.audit, parts.clock)),
+            asyncio.create_task(keep_ledger(parts.database, parts.clock, parts.ledger)),
         ]
         try:
             yield

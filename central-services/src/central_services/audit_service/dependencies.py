@@ -18,6 +18,11 @@ from ..kit.cursors import Cursors
 from .errors import ForbiddenError, TokenError
 from .ingest import Ingest
 from .keys import LogKeys
+from .ledger.approvals import Approvals
+from .ledger.policy import FourEyes
+from .ledger.reading import LedgerReader
+from .ledger.records import Party
+from .ledger.service import LedgerService
 from .pages import Pages
 from .payloads import PayloadCodec
 from .sealer import Sealer
@@ -27,6 +32,7 @@ from .tokens import Principal, TokenVerifier
 from .witnessing import Witnesses
 
 WRITE, READ, ADMIN = "audit:write", "audit:read", "audit:admin"
+LEDGER_WRITE, LEDGER_READ, LEDGER_APPROVE = "ledger:write", "ledger:read", "ledger:approve"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +56,27 @@ class Parts:
         """Return what works for a tenant."""
         asked = self.witnesses.are_asked
         return TrailService(self.database, self.codec, self.cursors, asked, tenant)
+
+    def ledger(self, tenant: str) -> LedgerService:
+        """Return what makes accounts and transfers of a tenant."""
+        above, valid_s = self.settings.four_eyes_above, self.settings.four_eyes_s
+        return LedgerService(
+            self.database,
+            self.ingest,
+            self.codec,
+            FourEyes(above, valid_s),
+            self.clock,
+            self.sealer.wake,
+            tenant,
+        )
+
+    def ledger_reader(self, tenant: str) -> LedgerReader:
+        """Return what reads accounts and transfers of a tenant."""
+        return LedgerReader(self.ledger(tenant))
+
+    def approvals(self, tenant: str) -> Approvals:
+        """Return what decides on transfers of a tenant that wait for a second person."""
+        return Approvals(self.ledger(tenant))
 
 
 async def _get_parts(request: Request) -> Parts:
@@ -86,6 +113,11 @@ def actor_of(principal: Principal) -> Actor:
     return Actor(kind, principal.subject, session=principal.token_id)
 
 
+def party_of(principal: Principal) -> Party:
+    """Return who calls, for the ledger."""
+    return Party(principal.subject, principal.is_user, principal.token_id)
+
+
 Caller = Annotated[Principal, Depends(_get_caller)]
 """Whoever sent a token that is valid here."""
 
@@ -111,6 +143,9 @@ Writer = Annotated[Principal, require(WRITE)]
 Reader = Annotated[Principal, require(READ, ADMIN)]
 WriterOrReader = Annotated[Principal, require(WRITE, READ, ADMIN)]
 Administrator = Annotated[Principal, require(ADMIN)]
+LedgerWriter = Annotated[Principal, require(LEDGER_WRITE)]
+LedgerReads = Annotated[Principal, require(LEDGER_READ, LEDGER_WRITE, LEDGER_APPROVE)]
+LedgerApprover = Annotated[Principal, require(LEDGER_APPROVE)]
 
 __all__ = [
     "ADMIN",
@@ -119,9 +154,13 @@ __all__ = [
     "Administrator",
     "Audit",
     "AuditParts",
+    "LedgerApprover",
+    "LedgerReads",
+    "LedgerWriter",
     "Parts",
     "Reader",
     "Writer",
     "WriterOrReader",
     "actor_of",
+    "party_of",
 ]

@@ -19,6 +19,9 @@ MAX_BATCH = 500
 MAX_WORDS = 64
 """Words of one event that it can be found by."""
 
+RESERVED = "urn:slipway:central-ledger"
+"""The source of the service's own ledger: nobody else may speak in its name."""
+
 _REQUIRED = ("id", "source", "type", "time")
 _ATTRIBUTE = re.compile(r"[a-z0-9]{1,20}").fullmatch
 # RFC 3339 section 5.6, with a time zone; what Python would read beside that is no CloudEvents time.
@@ -78,7 +81,10 @@ def read_batch(body: bytes, *, max_event_bytes: int) -> list[Event]:
     events, errors = [], []
     for index, value in enumerate(values):
         try:
-            events.append(read_event(value, max_event_bytes=max_event_bytes))
+            event = read_event(value, max_event_bytes=max_event_bytes)
+            if event.source == RESERVED:
+                raise InvalidEventError("source: it is the ledger's own")  # noqa: TRY301  # as others are
+            events.append(event)
         except InvalidEventError as error:
             wrong = {"index": index, "pointer": f"#/{index}", "detail": str(error)}
             errors.append(wrong)

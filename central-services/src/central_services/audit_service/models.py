@@ -13,6 +13,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from ..core.database import Base
 from ..kit.tenancy import TenantScoped
+from .ledger import models as ledger  # noqa: F401  # migrations look here for all tables of the service
 
 _Number = BigInteger().with_variant(Integer, "sqlite")
 _UNSEALED = text("seq IS NULL")
