@@ -12,6 +12,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("postgresql")]
 PROJECT = ROOT / "central-services"
 
 
+LEDGER = (
+    "callers_at_once or of_eight or made_once or not_resolved_in_time or nobody_changed"
+    " or refuses_to_change"
+)
+
+
 def test_ingest_log_and_administration_hold_on_postgresql(
     run_in: RunIn, postgresql: PostgreSQL, tmp_path: Path
 ) -> None:
@@ -22,3 +28,14 @@ def test_ingest_log_and_administration_hold_on_postgresql(
     done = run_in(PROJECT, *command, TEST_DATABASE_URL=url, timeout=300)
     assert "passed" in done.stdout
     assert postgresql.sql("SELECT count(*) > 0 FROM trail_logs", "audit_running") == "t"
+
+
+def test_the_ledger_holds_on_postgresql_with_eight_callers(
+    run_in: RunIn, postgresql: PostgreSQL, tmp_path: Path
+) -> None:
+    url = postgresql.create(tmp_path.name)
+    options = ("-q", "-p", "no:cacheprovider", "-k", f"test_ledger and ({LEDGER})")
+    command = ("python", "-m", "pytest", *options, "tests/audit_service")
+    done = run_in(PROJECT, *command, TEST_DATABASE_URL=url, timeout=300)
+    assert "7 passed" in done.stdout
+    assert postgresql.sql("SELECT count(*) > 0 FROM ledger_transfers", "audit_running") == "t"
