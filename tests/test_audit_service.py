@@ -39,3 +39,14 @@ def test_the_ledger_holds_on_postgresql_with_eight_callers(
     done = run_in(PROJECT, *command, TEST_DATABASE_URL=url, timeout=300)
     assert "7 passed" in done.stdout
     assert postgresql.sql("SELECT count(*) > 0 FROM ledger_transfers", "audit_running") == "t"
+
+
+def test_the_ledger_answers_a_hundred_thousand_operations_as_an_oracle_does(
+    run_in: RunIn, pytestconfig: pytest.Config
+) -> None:
+    """A few thousand where `--all` is not given."""
+    operations = 100_000 if pytestconfig.getoption("--all") else 4_000
+    command = ("python", "-m", "pytest", "-q", "-p", "no:cacheprovider")
+    test = "tests/audit_service/test_ledger_stateful.py"
+    done = run_in(PROJECT, *command, test, LEDGER_OPERATIONS=operations, timeout=3_000)
+    assert "1 passed" in done.stdout
