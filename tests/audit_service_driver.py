@@ -188,7 +188,7 @@ def boundaries(*sizes: str) -> dict[str, Any]:
                 await receipts(client, new)
                 chosen = sorted({0, size // 2, *range(max(0, size - 3), size)})
                 found[size] = await receipts(client, [names[at] for at in chosen])
-            salts = {}
+            salts: dict[str, str] = {}
             for at in range(0, len(names), 500):  # as many as one request may ask for
                 salts |= await receipts(client, names[at : at + 500])
             keys = (await client.get("/v1/log/keys")).json()["keys"]
@@ -218,10 +218,8 @@ def shred(count: str) -> dict[str, Any]:
                 (await client.post("/v1/subjects/shred", json={"subject": person})).status_code
                 for person in people
             ]
-            shown = [
-                (await client.get("/v1/events", params=query)).json()["items"]
-                for query in ({"actor": people[0]}, {"action": "person.seen", "limit": 200})
-            ]
+            queries = (f"actor={people[0]}", "action=person.seen&limit=200")
+            shown = [(await client.get(f"/v1/events?{q}")).json()["items"] for q in queries]
             assert (await client.delete("/v1/holds/case-1")).status_code == 204
             last = {"subject": people[0]}
             done.append((await client.post("/v1/subjects/shred", json=last)).status_code)

@@ -52,7 +52,7 @@ def _migrated() -> bytes:
     """Return an empty database that is migrated."""
     with tempfile.TemporaryDirectory(prefix="slipway-audit-") as name:
         path = Path(name, "service.db")
-        url = {"CENTRAL_SERVICES_DATABASE__URL": f"sqlite:///{path}"}
+        url: dict[str, Any] = {"CENTRAL_SERVICES_DATABASE__URL": f"sqlite:///{path}"}
         command = ("python", "-m", "central_services", "db", "upgrade")
         run_in(Path(name), *command, PYTHONPATH=str(PROJECT / "src"), **url)
         with closing(sqlite3.connect(path)) as file:

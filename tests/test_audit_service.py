@@ -22,7 +22,7 @@ def test_ingest_log_and_administration_hold_on_postgresql(
     run_in: RunIn, postgresql: PostgreSQL, tmp_path: Path
 ) -> None:
     url = postgresql.create(tmp_path.name)
-    chosen = "senders_at_once or same_event or pages_follow or shredded_person or hold_on_a or tiles_make"
+    chosen = "senders_at_once or same_event or pages_follow or shredded_person or hold_on_a or tiles_make or schema_never"
     options = ("-q", "-p", "no:cacheprovider", "-k", chosen)
     command = ("python", "-m", "pytest", *options, "tests/audit_service")
     done = run_in(PROJECT, *command, TEST_DATABASE_URL=url, timeout=300)
@@ -48,5 +48,5 @@ def test_the_ledger_answers_a_hundred_thousand_operations_as_an_oracle_does(
     operations = 100_000 if pytestconfig.getoption("--all") else 4_000
     command = ("python", "-m", "pytest", "-q", "-p", "no:cacheprovider")
     test = "tests/audit_service/test_ledger_stateful.py"
-    done = run_in(PROJECT, *command, test, LEDGER_OPERATIONS=operations, timeout=3_000)
+    done = run_in(PROJECT, *command, test, LEDGER_OPERATIONS=str(operations), timeout=3_000)
     assert "1 passed" in done.stdout

@@ -23,8 +23,8 @@ from central_services.audit_service.verification import verify_logs
 from .conftest import Harness, Start
 from .ledger_oracle import Json, Oracle
 
-OPERATIONS = int(os.environ.get("LEDGER_OPERATIONS", "3000"))
-EXAMPLES, STEPS = 5, 25
+OPERATIONS = int(os.environ.get("LEDGER_OPERATIONS", "1000"))
+EXAMPLES, STEPS = 3, 20
 BATCH = 40 if OPERATIONS < 10_000 else 100
 SIDES = ("debits_pending", "debits_posted", "credits_pending", "credits_posted")
 ACCOUNTS = (

@@ -21,6 +21,7 @@ from ..core.app import build_app
 from ..kit.cursors import Cursors
 from .dependencies import Parts
 from .endpoints import ROUTERS
+from .event_schemas.service import SchemaGuard
 from .events import MAX_BATCH
 from .housekeeping import keep_house
 from .ingest import Ingest
@@ -117,6 +118,7 @@ def make_parts(app: FastAPI, http: HttpClient, subjects: SubjectKeys, keys: LogK
             stored=sealer.wake,
             max_pending=settings.max_pending,
         ),
+        schemas=SchemaGuard(database),
         sealer=sealer,
         witnesses=witnesses,
         verifier=TokenVerifier(

@@ -16,6 +16,7 @@ from ..clients.http import HttpClient
 from ..core.database import Database
 from ..kit.cursors import Cursors
 from .errors import ForbiddenError, TokenError
+from .event_schemas.service import SchemaGuard
 from .ingest import Ingest
 from .keys import LogKeys
 from .ledger.approvals import Approvals
@@ -44,6 +45,7 @@ class Parts:
     keys: LogKeys
     codec: PayloadCodec
     ingest: Ingest
+    schemas: SchemaGuard
     sealer: Sealer
     witnesses: Witnesses
     verifier: TokenVerifier

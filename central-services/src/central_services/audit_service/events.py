@@ -50,6 +50,7 @@ class Event:
         object: To what, as `kind:id`.
         people: The ids of the people whom it names.
         words: What else it is found by.
+        dataschema: The schema that it names; empty where it names none.
     """
 
     source: str
@@ -63,6 +64,7 @@ class Event:
     object: str
     people: tuple[str, ...]
     words: frozenset[str]
+    dataschema: str = ""
 
 
 def read_batch(body: bytes, *, max_event_bytes: int) -> list[Event]:
@@ -121,6 +123,7 @@ def read_event(value: object, *, max_event_bytes: int) -> Event:
         object=subject,
         people=tuple(people),
         words=frozenset(_words(value)),
+        dataschema=_text(value, "dataschema"),
     )
 
 
@@ -138,8 +141,9 @@ def _check_attributes(value: Mapping[str, Any]) -> None:
             raise InvalidEventError("the name of an attribute has 1 to 20 of a-z and 0-9")
         if not isinstance(given, str | bool | int) or _CONTROL(str(given)):
             raise InvalidEventError(f"{name}: an attribute is text, a whole number or a boolean")
-    if not isinstance(value.get("subject", ""), str):
-        raise InvalidEventError("subject: text")
+    for name in ("subject", "dataschema"):
+        if not isinstance(value.get(name, ""), str):
+            raise InvalidEventError(f"{name}: text")
     if "data_base64" in value or not isinstance(value.get("data"), dict):
         raise InvalidEventError("data: an OCSF event, as a JSON object")
     if type(value["data"].get("class_uid")) is not int:

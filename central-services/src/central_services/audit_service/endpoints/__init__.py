@@ -5,7 +5,8 @@ from .events import router as events
 from .ledger import router as ledger
 from .log import router as log
 from .pages import router as pages
+from .schemas import router as schemas
 
-ROUTERS = (events, log, admin, ledger, pages)
+ROUTERS = (events, log, admin, ledger, schemas, pages)
 
 __all__ = ["ROUTERS"]
