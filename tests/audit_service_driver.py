@@ -208,7 +208,10 @@ def shred(count: str) -> dict[str, Any]:
             sent = [personal(person) for person in people]
             for at in range(0, len(sent), 100):
                 await send_events(client, sent[at : at + 100])
-            await pay(client, settings, people[:5])
+            tokens = [token(settings, sub=person) for person in people[:5]]
+            headers = [{"Authorization": f"Bearer {text}"} for text in tokens]
+            ids = (f"00000000-0000-0000-0001-{number:012}" for number in range(5))
+            await pay(client, dict(zip(ids, headers, strict=True)))
             names = [made["id"] for made in sent]
             before = await receipts(client, names)
             hold = {"name": "case-1", "subject": people[0]}
@@ -249,16 +252,14 @@ def personal(person: str) -> dict[str, Any]:
     return made
 
 
-async def pay(client: httpx2.AsyncClient, settings: Settings, people: list[str]) -> None:
-    """Let each person move money."""
-    ids = [f"00000000-0000-0000-0000-{number:012}" for number in range(1, 3 + len(people))]
-    accounts = [{"id": id_, "ledger": "EUR", "code": 1} for id_ in ids[:2]]
-    await client.post("/v1/ledger/accounts", json={"accounts": accounts})
-    for person, id_ in zip(people, ids[2:], strict=True):
-        sides = {"debit_account_id": ids[0], "credit_account_id": ids[1]}
-        transfer = {"id": id_, **sides, "amount": "5", "ledger": "EUR", "code": 1}
-        headers = {"Authorization": f"Bearer {token(settings, sub=person)}"}
-        body = {"transfers": [transfer]}
+async def pay(client: httpx2.AsyncClient, transfers: dict[str, dict[str, str]]) -> None:
+    """Move money once for each id, with headers of its own."""
+    accounts = [f"00000000-0000-0000-0000-{number:012}" for number in (1, 2)]
+    made = [{"id": id_, "ledger": "EUR", "code": 1} for id_ in accounts]
+    await client.post("/v1/ledger/accounts", json={"accounts": made})
+    for id_, headers in transfers.items():
+        sides = {"debit_account_id": accounts[0], "credit_account_id": accounts[1]}
+        body = {"transfers": [{"id": id_, **sides, "amount": "5", "ledger": "EUR", "code": 1}]}
         answer = await client.post("/v1/ledger/transfers", json=body, headers=headers)
         assert answer.json()["results"][0]["status"] == "created", answer.text
 
@@ -348,6 +349,7 @@ def _in_child(work: Callable[[], None]) -> None:
 async def _load(number: int, writer: int) -> None:
     async def caller(caller: int) -> None:
         for step in range(10_000):
+            await pay(client, {f"1{number:07}-{caller:04}-0000-0000-{step:012}": {}})
             names = [f"{number}-{caller}-{step}-{at}." for at in range(5)]
             await send(client, names)
             os.write(writer, "".join(f"{name}\n" for name in names).encode())
@@ -372,6 +374,7 @@ async def _settle(acknowledged: list[str]) -> dict[str, Any]:
         "stored": len(stored),
         "twice": len(stored) - len(set(stored)),
         "waiting": report.unsealed,
+        "transfers": report.transfers,
         "findings": [f"{finding.where}: {finding.what}" for finding in report.findings],
     }
 

@@ -44,6 +44,8 @@ def test_fifty_kills_under_load_lose_nothing_that_was_acknowledged(
     assert found["findings"] == []
     assert (found["twice"], found["waiting"]) == (0, 0)
     assert found["stored"] > found["acknowledged"] > KILLS
+    # Beside each batch money moved: `findings` says that balances and log agree after every kill.
+    assert found["transfers"] >= KILLS
 
 
 # --- tampering -----------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from central_services.audit_service.ledger.repository import LedgerRepository
 from central_services.audit_service.verification import verify_logs
 
 from .conftest import Harness, Start
@@ -127,3 +128,23 @@ async def test_an_id_that_two_send_with_other_content_is_made_once(start: Start)
                 "created",
                 *["exists_with_different_debit_account_id"] * 3,
             ]
+
+
+async def test_what_is_made_between_a_look_and_a_lock_is_looked_at_again(
+    audit: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bank, ada = account(), account()
+    await make_accounts(audit, bank, ada)
+    held = transfer(bank, ada, 10, "pending")
+    await move(audit, held)
+    looks, look = [], LedgerRepository._accounts_of
+
+    async def too_early(self: LedgerRepository, ids: set[str]) -> set[str]:
+        looks.append(ids)
+        return set() if len(looks) <= 2 else await look(self, ids)
+
+    monkeypatch.setattr(LedgerRepository, "_accounts_of", too_early)
+    post = {"id": str(uuid4()), "pending_id": held["id"], "flags": ["post_pending_transfer"]}
+    assert await move(audit, post) == ["created"]
+    assert len(looks) == 4
+    assert await balances(audit, ada) == [0, 0, 0, 10]

@@ -22,6 +22,10 @@ _DESCRIBED = (
 _MOVES = ("debit_account_id", "credit_account_id", "amount", "pending_id", "timeout")
 
 
+class MovedError(Exception):
+    """Another request was faster; never seen outside of the ledger."""
+
+
 def account_of(row: AccountRow) -> Account:
     """Return an account as it is stored."""
     values = {name: getattr(row, name) for name in (*_DESCRIBED, *_BALANCES)}
@@ -61,6 +65,9 @@ class LedgerRepository:
             transfers: The transfers that are asked for.
             now: The time.
             due: Pending transfers that expire, beside those of the accounts.
+
+        Raises:
+            MovedError: What was looked at has changed before it was locked: begin again.
         """
         ids = {t.id for t in transfers} | {t.pending_id for t in transfers if t.pending_id}
         named = {a for t in transfers for a in (t.debit_account_id, t.credit_account_id) if a}
@@ -68,6 +75,8 @@ class LedgerRepository:
         late = {*due, *await self._due(named, now)}
         await self._lock(named | await self._accounts_of(late))
         stored = {row.id: transfer_of(row) for row in await self._transfers(ids | late)}
+        if any(account not in self._accounts for t in stored.values() for account in _sides(t)):
+            raise MovedError  # somebody made one of them after its accounts were looked for
         await self._read_pending(stored)
         pending = {
             key: Pending(PendingStatus(row.status), row.expires_at)
@@ -206,6 +215,10 @@ class LedgerRepository:
         row = ProposalRow
         query = select(row).where(row.status == "open", row.expires_at <= now).order_by(row.n)
         return (await self.session.scalars(query.limit(limit).with_for_update())).all()
+
+
+def _sides(transfer: Transfer) -> tuple[str, str]:
+    return transfer.debit_account_id or "", transfer.credit_account_id or ""
 
 
 def _same_transfer() -> ColumnElement[bool]:

@@ -23,7 +23,7 @@ from .book import Account, Book, Transfer
 from .policy import FourEyes
 from .proposals import read_awaiting
 from .records import SYSTEM, Party, describe_transfer
-from .repository import USED, LedgerRepository
+from .repository import USED, LedgerRepository, MovedError
 from .results import AccountStatus, TransferStatus
 from .rules import Outcome, create_accounts, create_transfers, expire
 from .writing import Approval, Writer
@@ -199,7 +199,7 @@ class LedgerService:
                 with as_tenant(self.tenant):
                     async with self.database.transaction() as session:
                         result = await work(session)
-            except IntegrityError:
+            except (IntegrityError, MovedError):
                 if attempt == ATTEMPTS:
                     raise DatabaseUnavailableError(headers={"Retry-After": "1"}) from None
             except DatabaseUnavailableError as error:
