@@ -17,6 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import central_auth
 from rows import Row
 from services import ROOT, BenchmarkError, service_python
 
@@ -104,6 +105,7 @@ def measure(project: Path, *, quick: bool) -> list[Row]:
         Row("central up after kill -9 of itself", _middle(crashed), "s"),
         Row("central down", _middle(down), "s"),
         *_audit_rows(2 if quick else 10),
+        *central_auth.rows(2 if quick else 20),
     ]
 
 

@@ -9,11 +9,8 @@ prints how many events a second it acknowledges.
 
 import asyncio
 import contextlib
-import dataclasses
+import itertools
 import json
-import os
-import random
-import signal
 import socket
 import sqlite3
 import sys
@@ -28,7 +25,7 @@ import uvicorn
 from central_services.audit_service.app import build
 from central_services.audit_service.console import open_console
 from central_services.audit_service.endpoints.events import BATCH
-from central_services.audit_service.tokens import TokenVerifier
+from central_services.kit.crashes import Acknowledge, judge, kill_repeatedly
 from central_services.settings import Settings
 from joserfc import jwk, jwt
 
@@ -37,19 +34,11 @@ LIMIT_S = 60.0
 KEY = jwk.ECKey.generate_key("P-256", {"kid": "key-1", "alg": "ES256"})
 
 
-class StaticKeys:
-    """The issuer's one key."""
-
-    async def find(self, kid: str) -> jwk.Key | None:
-        """Return the key, or None."""
-        return KEY if kid == KEY.kid else None
-
-
 def token(settings: Settings, **changes: str) -> str:
     """Return a token that may do everything, for an hour."""
     own, now = settings.audit_service, int(time.time())
     claims = {
-        "iss": own.issuer,
+        "iss": settings.central_auth.issuer,
         "aud": own.wanted_audience,
         "sub": "orders",
         "client_id": "orders",
@@ -68,25 +57,12 @@ def token(settings: Settings, **changes: str) -> str:
 
 def make_app(settings: Settings) -> Any:
     """Return the application, which takes tokens of this process."""
-    app = build(settings)
-    lifespan = app.router.lifespan_context
-
-    @asynccontextmanager
-    async def with_own_issuer(app: Any) -> AsyncGenerator[None]:
-        async with lifespan(app):
-            parts, own = app.state.audit_service, settings.audit_service
-            verifier = TokenVerifier(
-                StaticKeys(),
-                issuer=own.issuer,
-                audience=own.wanted_audience,
-                skew_s=30,
-                clock=parts.clock,
-            )
-            app.state.audit_service = dataclasses.replace(parts, verifier=verifier)
-            yield
-
-    app.router.lifespan_context = with_own_issuer
-    return app
+    keys = {"keys": [KEY.as_dict(private=False)]}
+    changed = {
+        "central_auth": settings.central_auth.model_copy(update={"jwks": json.dumps(keys)}),
+        "central_audit": settings.central_audit.model_copy(update={"enabled": False}),
+    }
+    return build(settings.model_copy(update=changed))
 
 
 @asynccontextmanager
@@ -282,9 +258,7 @@ def in_files(folder: Path, people: list[str], keys: set[bytes]) -> list[str]:
 
 def crash(rounds: str, seed: str) -> dict[str, Any]:
     """Kill the service under load, each time somewhere else; each process takes over what is there."""
-    chance, acknowledged = random.Random(int(seed)), []
-    for number in range(int(rounds)):
-        acknowledged += _until_killed(number, chance.randrange(1, 25))
+    acknowledged = kill_repeatedly(_load, kills=int(rounds), seed=int(seed))
     return asyncio.run(_settle(acknowledged))
 
 
@@ -320,59 +294,39 @@ def load(seconds: str, rate: str) -> dict[str, float]:
     return asyncio.run(work())
 
 
-def _until_killed(number: int, acknowledgements: int) -> list[str]:
-    """Return what a process has acknowledged before it was killed."""
-    reader, writer = os.pipe()
-    process = os.fork()
-    if process == 0:
-        _in_child(lambda: asyncio.run(_load(number, writer)))
-    os.close(writer)
-    names = []
-    with os.fdopen(reader) as lines:
-        for line in lines:
-            names.append(line.strip())
-            if len(names) == acknowledgements:
-                os.kill(process, signal.SIGKILL)
-        # What was acknowledged in its last moment counts, too.
-    _, status = os.waitpid(process, 0)
-    assert os.WTERMSIG(status) == signal.SIGKILL, status
-    return [name for name in names if name.endswith(".")]
+def _load(round_: int, acknowledge: Acknowledge) -> None:
+    """Send batches from four callers, and acknowledge what the service has acknowledged."""
 
-
-def _in_child(work: Callable[[], None]) -> None:
-    try:
-        work()
-    finally:
-        os._exit(1)  # the parent kills it before it gets here
-
-
-async def _load(number: int, writer: int) -> None:
-    async def caller(caller: int) -> None:
-        for step in range(10_000):
-            await pay(client, {f"1{number:07}-{caller:04}-0000-0000-{step:012}": {}})
-            names = [f"{number}-{caller}-{step}-{at}." for at in range(5)]
+    async def caller(client: httpx2.AsyncClient, caller: int) -> None:
+        for step in itertools.count():
+            await pay(client, {f"1{round_:07}-{caller:04}-0000-0000-{step:012}": {}})
+            names = [f"{round_}-{caller}-{step}-{at}" for at in range(5)]
             await send(client, names)
-            os.write(writer, "".join(f"{name}\n" for name in names).encode())
+            acknowledge("\n".join(names))
 
-    async with running(Settings()) as client:
-        await asyncio.gather(*map(caller, range(4)))
+    async def main() -> None:
+        async with running(Settings()) as client:
+            await asyncio.gather(*(caller(client, number) for number in range(4)))
+
+    asyncio.run(main())
 
 
 async def _settle(acknowledged: list[str]) -> dict[str, Any]:
     """Let a last process seal what is left, and look at what there is."""
     settings = Settings()
     async with running(settings) as client:
-        await send(client, ["last."])
-        await receipts(client, ["last."])
+        await send(client, ["last"])
+        await receipts(client, ["last"])
         lines = (await client.get("/v1/export")).text.splitlines()
     stored = [json.loads(line)["id"] for line in lines]
     async with open_console(settings) as console:
         (report,) = await console.verify("acme")
+    verdict = judge(acknowledged, stored)
     return {
-        "acknowledged": len(acknowledged),
-        "lost": sorted(set(acknowledged) - set(stored))[:10],
-        "stored": len(stored),
-        "twice": len(stored) - len(set(stored)),
+        "acknowledged": verdict.acknowledged,
+        "lost": verdict.lost[:10],
+        "stored": verdict.stored,
+        "twice": len(verdict.twice),
         "waiting": report.unsealed,
         "transfers": report.transfers,
         "findings": [f"{finding.where}: {finding.what}" for finding in report.findings],

@@ -1,5 +1,6 @@
 """Which answers the tests render: computed from the manifest, so a new question cannot be forgotten."""
 
+import functools
 import itertools
 import json
 import random
@@ -147,6 +148,7 @@ def uncovered_pairs(
     return {pair for pair in every if not any(all(c[n] == v for n, v in pair) for c in chosen)}
 
 
+@functools.cache
 def head_commit(root: Path = ROOT) -> str:
     """Return the hash of HEAD, or an empty string outside a repository."""
     done = subprocess.run(
@@ -170,3 +172,8 @@ def suites(named: dict[str, Answers], seed: str, *, run_all: bool = False) -> di
         name for name in ALWAYS if name in named
     ]  # all-on is the default while all is on by default
     return {name: named[name] for name in [*fixed, *turn]}
+
+
+def has_turn(name: str, count: int, seed: str) -> bool:
+    """Whether something is among the 1 in `count` that a seed chooses; over many seeds all are."""
+    return random.Random(f"{name} {seed}").randrange(count) == 0

@@ -10,8 +10,17 @@ from typing import Any
 
 import processes
 import pytest
-from combinations import BODY, ROOT, combinations, head_commit, load_manifest, suites
+from combinations import (
+    BODY,
+    ROOT,
+    combinations,
+    has_turn,
+    head_commit,
+    load_manifest,
+    suites,
+)
 from home import HOME_VARIABLE, move_home
+from node_programs import NodePrograms
 from rendering import (
     Renderer,
     commit_all,
@@ -53,12 +62,30 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("suite_combination", chosen.values(), ids=chosen.keys())
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a combination on one worker: it has the renders."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Take of tests with many parameters those whose turn it is.
+
+    And keep the tests of a combination on one worker: it has the renders.
+    """
+    if not config.getoption("--all"):
+        waiting = [item for item in items if not _has_turn(item)]
+        config.hook.pytest_deselected(items=waiting)
+        items[:] = [item for item in items if item not in set(waiting)]
     for item in items:
         callspec = getattr(item, "callspec", None)
         if callspec and "combination" in callspec.params:
             item.add_marker(pytest.mark.xdist_group(callspec.id))
+
+
+def _has_turn(item: pytest.Item) -> bool:
+    """Whether a test runs in this run; one that is named on the command line does."""
+    if any(item.name in argument for argument in item.config.args):
+        return True
+    mark = item.get_closest_marker("turns")
+    if mark is None:
+        return item.get_closest_marker("whole") is None
+    (count,) = mark.args
+    return has_turn(item.nodeid, count, head_commit())
 
 
 @pytest.fixture(scope="session")
@@ -120,6 +147,12 @@ def run_in() -> processes.RunIn:
 def uv() -> str:
     """Return the path of uv."""
     return processes.find_uv()
+
+
+@pytest.fixture(scope="session")
+def node(tmp_path_factory: pytest.TempPathFactory) -> NodePrograms:
+    """Return Node.js with the programs of `relying_parties/`."""
+    return NodePrograms(tmp_path_factory.mktemp("node"))
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,8 @@ def _keep_what_is_not_ours() -> None:
         "PYENV_ROOT": home / ".pyenv",
         "PIP_CONFIG_FILE": home / ".config/pip/pip.conf",
         "UV_CONFIG_FILE": home / ".config/uv/uv.toml",
+        "NPM_CONFIG_USERCONFIG": home / ".npmrc",
+        "NPM_CONFIG_CACHE": home / ".npm",
     }
     for name, path in shared.items():
         if path.exists():

@@ -21,6 +21,9 @@ KEPT = (
 ONLINE = (
     "UV_",
     "PIP_",
+    "NPM_CONFIG_",
+    "npm_config_",
+    "NODE_EXTRA_CA_CERTS",
     "SSL_",
     "REQUESTS_",
     "CURL_",

@@ -202,6 +202,7 @@ def test_no_free_text_may_hold_what_breaks_a_quoted_string() -> None:
 # --- the engines ---------------------------------------------------------------------------------
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_refused_answer_comes_with_advice_and_leaves_nothing(
     render: Renderer, capfd: pytest.CaptureFixture[str], kind: str
@@ -220,6 +221,7 @@ def test_refused_answer_comes_with_advice_and_leaves_nothing(
 
 
 @pytest.mark.slow
+@pytest.mark.turns(4)
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_accepted_answer_renders_a_project_that_works(render: Renderer, kind: str) -> None:
     value = HOSTILE[kind]

@@ -1,8 +1,6 @@
 """A rendered project and the auth service, both running: who gets in, and that rotations refuse nobody."""
 
-import itertools
 import json
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,8 +8,9 @@ from typing import Any
 import pytest
 from auth_process import AuthService
 from booting import Service, serving
-from platform_logins import client_token, user_token
+from platform_logins import CallersKey, client_token, user_token
 from rendering import Renderer, copy_project
+from steady_load import SteadyLoad
 
 pytestmark = pytest.mark.slow
 
@@ -80,42 +79,29 @@ def test_services_token_is_accepted_and_the_forbidden_is_refused(
     assert orders.call("GET", "/orders").status == 401
 
 
-class _Load:
-    """Callers who use tokens of all ages until they are told to stop."""
+def test_bound_token_is_worth_nothing_without_its_key(auth: AuthService, orders: Service) -> None:
+    key, url = CallersKey(), f"http://127.0.0.1:{orders.port}/orders"
+    secret = auth.made["secrets"]["reader"]
+    token = client_token(auth.url, "reader", secret, AUDIENCE, key)
 
-    def __init__(self, auth: AuthService, orders: Service) -> None:
-        self.stop = threading.Event()
-        self.answers: list[int] = []
-        self.failures: list[BaseException] = []
-        self._auth, self._orders = auth, orders
-        self._threads = [threading.Thread(target=self._run) for _ in range(LOAD)]
-        for thread in self._threads:
-            thread.start()
+    def status(scheme: str, proof: str) -> int:
+        authorization = f"{scheme} {token}"
+        return orders.call("GET", "/orders", authorization=authorization, dpop=proof).status
 
-    def _run(self) -> None:
-        tokens = [own_token(self._auth, "writer")]
-        try:
-            for number in itertools.count():
-                if self.stop.is_set():
-                    return
-                if number % 10 == 0:
-                    tokens.append(own_token(self._auth, "writer"))
-                for token in (tokens[0], tokens[-1]):
-                    answer = self._orders.call("GET", "/orders", authorization=f"Bearer {token}")
-                    self.answers.append(answer.status)
-        except BaseException as error:  # noqa: BLE001  # the test raises it, in its own thread
-            self.failures.append(error)
-
-    def end(self) -> None:
-        self.stop.set()
-        for thread in self._threads:
-            thread.join(60)
+    proof = key.proof("GET", url, token)
+    assert status("DPoP", proof) == 200
+    assert status("DPoP", proof) == 401
+    assert status("DPoP", CallersKey().proof("GET", url, token)) == 401
+    assert status("Bearer", key.proof("GET", url, token)) == 401
 
 
 def test_twenty_rotations_under_load_refuse_no_valid_token(
     auth: AuthService, orders: Service
 ) -> None:
-    load = _Load(auth, orders)
+    def read(token: str) -> int:
+        return orders.call("GET", "/orders", authorization=f"Bearer {token}").status
+
+    load = SteadyLoad(lambda: own_token(auth, "writer"), read, threads=LOAD)
     try:
         kids = {auth.rotate() for _ in range(ROTATIONS)}
     finally:

@@ -8,6 +8,7 @@ from combinations import (
     ROTATING,
     combinations,
     everything,
+    has_turn,
     needed,
     suites,
     uncovered_pairs,
@@ -89,3 +90,10 @@ def test_suites_rotate_with_the_commit_and_all_runs_everything(manifest: dict[st
 def test_rotation_reaches_every_combination(manifest: dict[str, Any]) -> None:
     named = combinations(manifest)
     assert {name for seed in range(500) for name in suites(named, str(seed))} == set(named)
+
+
+def test_everything_has_its_turn() -> None:
+    names = [f"test_x[{number}]" for number in range(30)]
+    chosen = [{name for name in names if has_turn(name, 3, str(seed))} for seed in range(100)]
+    assert set.union(*chosen) == set(names)
+    assert 5 < sum(map(len, chosen)) / 100 < 15

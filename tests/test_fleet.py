@@ -20,6 +20,7 @@ def renders(template: Path, tmp_path_factory: pytest.TempPathFactory) -> RenderC
     )
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("engine", ENGINES)
 def test_fresh_render_has_no_drift(
     render: Renderer, renders: RenderCache, engine: str, combination: dict[str, Any]

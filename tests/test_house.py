@@ -1,6 +1,7 @@
 """This repository keeps house: no traces of a machine, no secrets, no unexplained exceptions."""
 
 import io
+import json
 import re
 import shlex
 import tokenize
@@ -76,9 +77,13 @@ def test_no_file_names_a_package_index() -> None:
 
 
 def test_no_lock_file_with_registry_addresses_is_tracked() -> None:
-    assert [
-        n for n in FILES if Path(n).name in {"uv.lock", "package-lock.json", "poetry.lock"}
-    ] == []
+    assert [n for n in FILES if Path(n).name in {"uv.lock", "poetry.lock"}] == []
+    for name in FILES:
+        if Path(name).name in {"package-lock.json", "npm-shrinkwrap.json"}:
+            packages = json.loads((ROOT / name).read_text("utf-8"))["packages"].items()
+            pinned = [package for path, package in packages if path]
+            assert pinned
+            assert all("integrity" in package and "resolved" not in package for package in pinned)
 
 
 @pytest.mark.parametrize("kind", SECRETS)

@@ -75,6 +75,7 @@ def test_types_are_clean_for_the_version(render: Renderer, run_in: RunIn, versio
 
 
 @pytest.mark.slow
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("version", OTHERS)
 def test_rendered_suite_passes_on_another_interpreter(
     default_project: Path,

@@ -3,9 +3,10 @@
 import base64
 import json
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from booting import Service, serving
 from central_home import Central, listens, wait_until
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from platform_logins import CALLBACK, client_token, user_token
+from platform_logins import CALLBACK, user_token
 from processes import run_in
 from pymerkle import InvalidProof
 from pymerkle.core import _inclusion_path_layout
@@ -41,16 +42,14 @@ class Platform:
         project: The project, and the settings that connect it.
         settings: Those.
         orders: The project, serving.
-        auditor: A client of the organisation that may read the audit log, with its secret.
-        token: Its token.
+        tokens: Those that read the audit log, by organisation; they live for minutes.
     """
 
     central: Central
     project: Path
     settings: dict[str, str]
     orders: Service
-    auditor: tuple[str, str]
-    token: str = ""
+    tokens: dict[str, str] = field(default_factory=dict)
 
     @property
     def issuer(self) -> str:
@@ -65,11 +64,18 @@ class Platform:
         headers = {"content-type": "application/json", "authorization": f"Bearer {token}"}
         return self.orders.call("POST", "/orders", json.dumps(ORDER).encode(), **headers).status
 
-    def asked(self, path: str, **query: str) -> Any:
-        """Return what the audit service says to the auditor, whose token lives for minutes."""
-        if not self.token:
-            self.token = client_token(self.issuer, *self.auditor, self.audit)
-        headers = {"authorization": f"Bearer {self.token}"}
+    def token(self, audience: str, *permissions: str, organisation: str = "acme") -> str:
+        """Return a token to try things with."""
+        options = [option for name in permissions for option in ("--permission", name)]
+        words = ("token", "--audience", audience, "--organisation", organisation, *options)
+        return self.central(*words).stdout.strip()
+
+    def asked(self, path: str, *, organisation: str = "acme", **query: str) -> Any:
+        """Return what the audit service says to who may read an organisation's log."""
+        if organisation not in self.tokens:
+            made = self.token(self.audit, "audit:read", organisation=organisation)
+            self.tokens[organisation] = made
+        headers = {"authorization": f"Bearer {self.tokens[organisation]}"}
         answer = httpx2.get(f"{self.audit}{path}", params=query, headers=headers, timeout=60)
         assert answer.status_code == 200, answer.text
         return answer.json()
@@ -98,20 +104,6 @@ def said(central: Central, *words: str) -> Any:
     return json.loads(central("run", "auth", "auth", *words).stdout)
 
 
-def register(central: Central, name: str, *permissions: str, audience: str) -> tuple[str, str]:
-    """Register a program of the organisation, and return its id and secret."""
-    asked = {
-        "id": name,
-        "name": name,
-        "organisation": "acme",
-        "grant_types": ["client_credentials"],
-        "permissions": permissions,
-        "audiences": [audience],
-    }
-    made = said(central, "add-client", json.dumps(asked))
-    return made["client_id"], made["client_secret"]
-
-
 def fill(central: Central) -> None:
     """Make the organisation, its roles, a clerk and a reader, and the client that they log in with."""
     said(central, "add-organisation", "acme", "--name", "Acme")
@@ -132,12 +124,10 @@ def platform(render: Renderer, tmp_path_factory: pytest.TempPathFactory) -> Iter
         running.callback(central.close)
         central("up", "--detach")
         fill(central)
-        settings: dict[str, str] = json.loads(central("env", "--prefix", PREFIX, "--json").stdout)
-        audit = settings[f"{PREFIX}CENTRAL_AUDIT__URL"]
-        name, secret = register(central, "orders", "audit:write", audience=audit)
+        connect = ("connect", "acme_orders", "--organisation", "acme", "--json")
+        settings: dict[str, str] = json.loads(central(*connect).stdout)
+        assert json.loads(central(*connect).stdout) == settings, "once connected it stays so"
         settings |= {
-            f"{PREFIX}CENTRAL_AUTH__CLIENT_ID": name,
-            f"{PREFIX}CENTRAL_AUTH__CLIENT_SECRET": secret,
             f"{PREFIX}CENTRAL_AUDIT__INTERVAL_S": "0.2",
             f"{PREFIX}JOBS__EMBEDDED_WORKER": "false",
         }
@@ -149,8 +139,7 @@ def platform(render: Renderer, tmp_path_factory: pytest.TempPathFactory) -> Iter
         )
         project = copy_project(made, tmp_path_factory.mktemp("platform") / "acme_orders")
         orders = running.enter_context(serving(project, **settings))
-        auditor = register(central, "auditor", "audit:read", audience=audit)
-        yield Platform(central, project, settings, orders, auditor)
+        yield Platform(central, project, settings, orders)
 
 
 def independently(event: Any, receipt: str, key: str) -> None:
@@ -190,7 +179,8 @@ def test_login_is_allowed_and_refused_and_both_are_proven(platform: Platform) ->
     events = platform.asked("/v1/events")["items"]
     denied = [one for one in events if one["outcome"] == "denied"]
     assert len(denied) == 1, events
-    (key,) = httpx2.get(f"{platform.audit}/v1/log/keys", timeout=60).json()["keys"]
+    known = httpx2.get(f"{platform.audit}/v1/log/keys", timeout=60).json()["keys"]
+    (key,) = (key for key in known if key.startswith("central-services/events/acme+"))
     for one in events:
         bundle = json.loads(platform.command("audit", "receipt", one["id"]))
         independently(bundle["event"], bundle["receipt"], key)
@@ -199,6 +189,36 @@ def test_login_is_allowed_and_refused_and_both_are_proven(platform: Platform) ->
         forged = bundle["receipt"].replace("\n\n", "\n\nx", 1)
         with pytest.raises((InvalidSignature, AssertionError)):
             independently(bundle["event"], forged, key)
+
+
+def test_login_is_found_in_the_audit_service_and_its_pages_work_without_a_command(
+    platform: Platform,
+) -> None:
+    """The auth service forwards what it records, as itself; nobody registered it, or the pages."""
+    user_token(platform.issuer, "ada@example.com", PASSWORD, AUDIENCE)
+
+    def logins() -> list[Any]:
+        found = platform.asked("/v1/events", organisation="platform", action="login.succeeded")
+        return list(found["items"])
+
+    wait_until(lambda: bool(logins()), "the login's arrival in the audit service")
+    found = logins()[0]
+    assert found["event"]["source"] == "central-services/auth"
+    assert "ada@example.com" not in json.dumps(found), (
+        "an address stays in the auth service's trail"
+    )
+    keys = platform.central.home / "identities.json"
+    assert stat.S_IMODE(keys.stat().st_mode) == 0o600
+    with httpx2.Client(timeout=60) as browser:
+        away = browser.get(f"{platform.audit}/ui/login")
+        page = browser.get(browser.get(away.headers["location"]).headers["location"])
+    assert 'name="password"' in page.text, page.text
+
+
+def test_token_to_try_things_with_permits_what_it_was_asked_for(platform: Platform) -> None:
+    writer = platform.token(AUDIENCE, "orders:read", "orders:write")
+    reader = platform.token(AUDIENCE, "orders:read")
+    assert (platform.place(writer), platform.place(reader)) == (201, 403)
 
 
 def test_nothing_is_lost_while_the_audit_service_is_down_and_nothing_runs_afterwards(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from combinations import ALWAYS
 from processes import RunIn
 from rendering import Renderer, copy_project
 
@@ -16,15 +17,21 @@ LONGEST_S = 900.0
 
 
 def test_rendered_suite_passes_with_its_coverage_gate(
-    render: Renderer, run_in: RunIn, tmp_path: Path, suite_combination: dict[str, Any]
+    render: Renderer,
+    run_in: RunIn,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    suite_combination: dict[str, Any],
 ) -> None:
+    """Measure the named ones only: on Python 3.11 that takes twice the time."""
     project = copy_project(render("cookiecutter", **suite_combination), tmp_path / "project")
-    done = run_in(
-        project, "python", "-m", "pytest", "-q", "--cov", "--durations=5", timeout=LONGEST_S
-    )
+    is_measured = request.node.callspec.id in ALWAYS or request.config.getoption("--all")
+    options = ["-q", "--durations=5", *(["--cov"] if is_measured else [])]
+    done = run_in(project, "python", "-m", "pytest", *options, timeout=LONGEST_S)
     assert re.search(r"\d+ passed", done.stdout), done.stdout
     assert not re.search(r"\d+ (skipped|xfailed|deselected)", done.stdout), done.stdout
-    assert re.search(r"Required test coverage of \d+(\.\d+)?% reached", done.stdout), done.stdout
+    gate = re.search(r"Required test coverage of \d+(\.\d+)?% reached", done.stdout)
+    assert gate or not is_measured, done.stdout
 
 
 def test_coverage_gate_can_fail(project_copy: Path, run_in: RunIn) -> None:

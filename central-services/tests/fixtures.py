@@ -61,6 +61,8 @@ def audit_variables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         f"{ENV_PREFIX}AUDIT__PATH": str(tmp_path_factory.mktemp("audit")),
         f"{ENV_PREFIX}AUDIT__SIGNING_KEY": signer.secret,
         f"{ENV_PREFIX}AUDIT__MASTER_KEY": new_master_key(),
+        # One that production's rules allow, and that nobody runs.
+        f"{ENV_PREFIX}CENTRAL_AUDIT__URL": "https://127.0.0.1:1",
     }
 
 
@@ -103,7 +105,7 @@ def serve() -> Serve:
     from central_services.settings import Settings
 
     def start(**keywords: Any) -> AbstractAsyncContextManager[httpx2.AsyncClient]:
-        names = ("routers", "lifespans", "checks", "rate_limit_key")
+        names = ("routers", "lifespans", "checks", "rate_limit_key", "telemetry")
         parts = {name: keywords.pop(name) for name in names if name in keywords}
         return _running(build_app(Settings(**keywords), **parts))
 

@@ -109,7 +109,7 @@ def serve() -> Serve:
     from {{ cookiecutter.project_slug }}.settings import Settings
 
     def start(**keywords: Any) -> AbstractAsyncContextManager[httpx2.AsyncClient]:
-        names = ("routers", "lifespans", "checks", "rate_limit_key")
+        names = ("routers", "lifespans", "checks", "rate_limit_key", "telemetry")
         parts = {name: keywords.pop(name) for name in names if name in keywords}
         return _running(build_app(Settings(**keywords), **parts))
 

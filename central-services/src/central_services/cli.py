@@ -17,6 +17,8 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from .audit.commands import audit_app
+from .audit.forwarding_commands import add_forwarding_commands
+from .clients.auth_commands import auth_commands
 from .commands import app as project_commands
 from .core.app import DISTRIBUTION, check_settings, service_version
 from .core.config import ENV_PREFIX, InsecureSettingsError
@@ -62,6 +64,8 @@ app.add_typer(config_app, name="config")
 add_job_commands(app, _load_settings)
 app.add_typer(database_commands(_load_settings), name="db")
 app.add_typer(audit_app, name="audit")
+add_forwarding_commands(audit_app, _load_settings)
+app.add_typer(auth_commands(_load_settings), name="auth")
 app.add_typer(project_commands)
 
 

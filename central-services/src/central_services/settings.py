@@ -10,6 +10,7 @@ from .auth_service.settings import AuthSettings
 from .core.config import ENV_PREFIX, InsecureSetting, PlatformSettings
 from .kit.engines.settings import EnginesSettings
 from .kit.services import UnknownServiceError, choose
+from .kit.telemetry.settings import TelemetrySettings
 from .services import SERVICES
 from .witness_service.settings import WitnessSettings
 
@@ -27,6 +28,7 @@ class Settings(PlatformSettings):
     audit_service: AuditServiceSettings = AuditServiceSettings.model_construct()
     witness: WitnessSettings = WitnessSettings.model_construct()
     engines: EnginesSettings = EnginesSettings.model_construct()
+    telemetry: TelemetrySettings = TelemetrySettings.model_construct()
 
     @field_validator("service")
     @classmethod

@@ -31,7 +31,8 @@ SHOWN: dict[str, Any] = {
 
 
 @pytest.mark.parametrize(
-    ("uid", "part"), [(6003, "api"), (3004, "entity"), (3002, "user"), (3001, "user")]
+    ("uid", "part"),
+    [(6003, "api"), (3004, "entity"), (3002, "user"), (3001, "user"), (3005, "privileges")],
 )
 async def test_exported_event_has_what_its_ocsf_class_requires(uid: int, part: str) -> None:
     action = Action("order.shipped", "An order left", ocsf=OcsfClass(uid, 1))
@@ -46,6 +47,11 @@ async def test_exported_event_has_what_its_ocsf_class_requires(uid: int, part: s
     assert data["actor"]["user"]["uid"] == "k1"
     assert part in data
     assert data["unmapped"] == {"data": {"carrier": "DHL"}}
+
+
+async def test_class_that_is_not_exported_is_refused_where_it_is_named() -> None:
+    with pytest.raises(ValueError, match="choose from 3001"):
+        OcsfClass(4001)
 
 
 async def test_unregistered_action_is_exported_too() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import json
 import os
 import shutil
@@ -21,10 +20,9 @@ import pytest
 from fastapi import FastAPI
 from joserfc import jwk, jwt
 
-from central_services.audit_service.app import build, utc_now
+from central_services.audit_service.app import build
 from central_services.audit_service.dependencies import Parts
 from central_services.audit_service.endpoints.events import BATCH
-from central_services.audit_service.tokens import TokenVerifier
 from central_services.core.database_settings import DatabaseSettings
 from central_services.core.migrations import Migrations
 from central_services.settings import Settings
@@ -35,16 +33,6 @@ Json = dict[str, Any]
 LIMIT_S = 30.0
 SERVER = os.environ.get("TEST_DATABASE_URL", "")
 """A PostgreSQL to run these tests on, where a role may make databases; by default SQLite."""
-
-
-class StaticKeys:
-    """The keys of an issuer that never change."""
-
-    def __init__(self, *keys: jwk.Key) -> None:
-        self._keys = {str(key.kid): key for key in keys}
-
-    async def find(self, kid: str) -> jwk.Key | None:
-        return self._keys.get(kid)
 
 
 @pytest.fixture(scope="session")
@@ -203,20 +191,25 @@ def start(
     url = copy_database(migrated_file, tmp_path / "service.db", audit_template)
     monkeypatch.setenv("CENTRAL_SERVICES_DATABASE__URL", url)
     monkeypatch.setenv("CENTRAL_SERVICES_AUDIT_SERVICE__PATH", str(tmp_path / "keys"))
+    keys = {"keys": [issuer_key.as_dict(private=False)]}
+    monkeypatch.setenv("CENTRAL_SERVICES_CENTRAL_AUTH__ISSUER", ISSUER)
+    monkeypatch.setenv("CENTRAL_SERVICES_CENTRAL_AUTH__JWKS", json.dumps(keys))
+    monkeypatch.setenv("CENTRAL_SERVICES_CENTRAL_AUTH__TOKEN_URL", f"{ISSUER}/oauth2/token")
+    monkeypatch.setenv("CENTRAL_SERVICES_CENTRAL_AUDIT__ENABLED", "false")
     # Tests that look at the log seal it themselves.
     monkeypatch.setenv("CENTRAL_SERVICES_AUDIT_SERVICE__SEAL_INTERVAL_S", "0.05")
 
     @asynccontextmanager
-    async def started(**options: Any) -> AsyncGenerator[Harness]:
+    async def started(
+        *, central_auth: Json | None = None, **options: Any
+    ) -> AsyncGenerator[Harness]:
         settings = Settings()
-        own = settings.audit_service.model_copy(update=options)
-        app = build(settings.model_copy(update={"audit_service": own}))
+        changed = {
+            "audit_service": settings.audit_service.model_copy(update=options),
+            "central_auth": settings.central_auth.model_copy(update=central_auth or {}),
+        }
+        app = build(settings.model_copy(update=changed))
         async with app.router.lifespan_context(app):
-            verifier = TokenVerifier(
-                StaticKeys(issuer_key), issuer=ISSUER, audience=URL, skew_s=30, clock=utc_now
-            )
-            parts = dataclasses.replace(app.state.audit_service, verifier=verifier)
-            app.state.audit_service = parts
             transport = httpx2.ASGITransport(app=app)
             async with httpx2.AsyncClient(transport=transport, base_url=URL) as http:
                 yield Harness(app, http, issuer_key, tmp_path / "keys")

@@ -6,11 +6,14 @@ import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import httpx2
 import pytest
-from sqlalchemy import text
+from sqlalchemy import text, update
 
+from central_services.auth_service.mail_queue import Asked
+from central_services.auth_service.models import MailQueueRow
 from central_services.auth_service.notifying import MailNotifier, Message
 from central_services.mail import PermanentMailError, TransientMailError
 
@@ -27,9 +30,11 @@ class Letterbox:
 
     messages: list[Message] = field(default_factory=list)
     errors: list[Exception] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
     is_configured: bool = True
 
-    async def notify(self, message: Message, /) -> None:
+    async def notify(self, message: Message, key: str, /) -> None:
+        self.keys.append(key)
         if self.errors:
             raise self.errors.pop(0)
         self.messages.append(message)
@@ -236,9 +241,29 @@ async def test_message_is_sent_again_when_that_may_help(mailed: Mailed) -> None:
     mailed.box.errors = [TransientMailError("no answer", retry_after_s=0.001)]
     await mailed.ask("/reset-password", EMAIL)
     assert len(mailed.box.messages) == 1
+    assert len(mailed.box.keys) == 2
+    assert len(set(mailed.box.keys)) == 1, "the mail service would know it"
     mailed.box.errors = [PermanentMailError("refused")]
     await mailed.ask("/reset-password", EMAIL)
     assert len(mailed.box.messages) == 1
+
+
+async def test_what_waits_is_sealed_and_what_can_not_be_opened_holds_nobody_up(
+    mailed: Mailed,
+) -> None:
+    parts = mailed.auth.app.state.auth
+    await parts.account_mail.end()
+    for address in (EMAIL, "nobody@example.com"):
+        await parts.account_mail.ask(Asked("reset", address))
+    async with parts.database.transaction() as session:
+        rows = (await session.execute(text("SELECT box FROM auth_mail_queue"))).scalars().all()
+        assert len(rows) == 2
+        assert all(EMAIL.encode() not in bytes(box) for box in rows)
+        await session.execute(update(MailQueueRow).values(box=b"x" * 40))
+    await parts.account_mail.ask(Asked("reset", EMAIL))
+    parts.account_mail.begin()
+    await parts.account_mail.drained()
+    assert [message.email for message in mailed.box.messages] == [EMAIL]
 
 
 async def test_without_mail_there_is_no_link(mailed: Mailed) -> None:
@@ -255,9 +280,12 @@ async def test_notifier_of_the_service_mails(
     assert isinstance(notifier, MailNotifier)
     settings = notifier.mail._settings.model_copy(update={"sender": "auth@example.com"})
     monkeypatch.setattr(notifier.mail, "_settings", settings)
-    await notifier.notify(Message("reset", EMAIL, "Ada", "https://x.example/new-password?t=1", 60))
+    message = Message("reset", EMAIL, "Ada", "https://x.example/new-password?t=1", 60)
+    key = str(uuid4())  # what was sent is remembered
+    await notifier.notify(message, key)
+    await notifier.notify(message, key)
     said = capsys.readouterr().out
-    assert f"To: {EMAIL}" in said
+    assert said.count(f"To: {EMAIL}") == 1
     assert "https://x.example/new-password?t=1" in said
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from urllib.parse import urlencode
+from uuid import uuid4
 
 import pytest
 
@@ -59,7 +62,11 @@ async def test_user_who_denies_is_sent_back_without_a_code(auth: Harness) -> Non
         ({"max_age": "-1"}, "invalid_request"),
         ({"request": "e30.e30."}, "request_not_supported"),
         ({"resource": "https://elsewhere.example.com"}, "invalid_target"),
-        ({"scope": 'open"id'}, "invalid_request"),
+        ({"scope": 'open"id'}, "invalid_scope"),
+        ({"prompt": "nonsense"}, "invalid_request"),
+        ({"request_uri": "https://evil.example/r"}, "request_uri_not_supported"),
+        ({"registration": '{"redirect_uris": []}'}, "registration_not_supported"),
+        ({"id_token_hint": "x"}, "invalid_request"),
     ],
 )
 async def test_wrong_request_is_told_to_the_client(
@@ -144,6 +151,41 @@ async def test_prompt_none_answers_at_once(auth: Harness) -> None:
     assert "code" in auth.answered(await auth.authorize(prompt="none"))
     came = auth.answered(await auth.authorize(prompt="none", scope="openid roles"))
     assert came["error"] == "consent_required"
+
+
+async def test_client_that_means_somebody_else_gets_no_code(auth: Harness) -> None:
+    hint = (await auth.tokens())["id_token"]
+    assert "code" in auth.answered(await auth.authorize(prompt="none", id_token_hint=hint))
+    claims = auth.app.state.auth.mint.verify_id_token_hint(hint)
+    other = auth.app.state.auth.mint.id_token(
+        "ES256", {**claims, "sub": str(uuid4())}, access_token=""
+    )
+    came = auth.answered(await auth.authorize(prompt="none", id_token_hint=other))
+    assert came["error"] == "login_required"
+    answer = await auth.authorize(id_token_hint=other)
+    assert "/login?" in answer.headers["location"]
+    # Who logs in is the same as before, and not whom the client means.
+    answer = await auth.log_in(await auth.http.get(answer.headers["location"]))
+    assert auth.answered(answer)["error"] == "login_required"
+
+
+async def test_scopes_without_claims_here_are_ignored(auth: Harness) -> None:
+    tokens = await auth.tokens(scope="openid email address phone")
+    assert tokens["scope"] == "openid email"
+
+
+async def test_hint_of_another_client_is_refused(auth: Harness) -> None:
+    hint = (await auth.tokens())["id_token"]
+    answer = await auth.authorize(client_id="backend", scope="openid", id_token_hint=hint)
+    assert auth.answered(answer)["error"] == "invalid_request"
+
+
+async def test_hint_whose_key_is_gone_locks_nobody_out(auth: Harness) -> None:
+    header, rest = (await auth.tokens())["id_token"].split(".", 1)
+    named = json.loads(base64.urlsafe_b64decode(header + "=="))
+    gone = json.dumps({**named, "kid": "gone"}).encode()
+    hint = f"{base64.urlsafe_b64encode(gone).rstrip(b'=').decode()}.{rest}"
+    assert "code" in auth.answered(await auth.authorize(prompt="none", id_token_hint=hint))
 
 
 async def test_client_of_the_house_needs_no_consent(auth: Harness) -> None:

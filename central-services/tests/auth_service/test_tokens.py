@@ -120,7 +120,22 @@ async def test_client_must_not_authenticate_in_two_ways(auth: Harness) -> None:
     assert answer.json()["error"] == "invalid_request"
 
 
-async def test_secret_in_the_body_is_not_taken(auth: Harness) -> None:
+async def test_secret_in_the_body_is_for_who_is_registered_so(auth: Harness) -> None:
+    headers = {"Authorization": f"Bearer {await auth.own_token()}"}
+    asked = {"id": "poster", "name": "P", "auth_method": "client_secret_post", "scopes": []}
+    asked |= {"grant_types": ["client_credentials"]}
+    made = (await auth.http.post("/admin/clients", json=asked, headers=headers)).json()
+    form = {"client_id": "poster", "client_secret": made["secret"]}
+    assert (await auth.token(grant_type="client_credentials", **form)).status_code == 200
+    wrong = form | {"client_secret": "x"}
+    answer = await auth.token(grant_type="client_credentials", **wrong)
+    assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
+    grant = {"grant_type": "client_credentials"}
+    answer = await auth.http.post("/oauth2/token", data=grant, auth=("poster", made["secret"]))
+    assert answer.json()["error"] == "invalid_client"
+
+
+async def test_secret_in_the_body_is_not_taken_from_others(auth: Harness) -> None:
     form = {"client_id": "backend", "client_secret": auth.secret}
     answer = await auth.token(grant_type="client_credentials", **form)
     assert answer.json()["error"] == "invalid_client"
@@ -178,6 +193,12 @@ async def test_assertion_is_good_for_one_use(auth: Harness) -> None:
     text = assertion(auth)
     assert (await _by_assertion(auth, text)).status_code == 200
     assert (await _by_assertion(auth, text)).json()["error"] == "invalid_client"
+
+
+@pytest.mark.parametrize(("lives_s", "status"), [(3_600, 200), (3_700, 400)])
+async def test_assertion_lives_an_hour_at_most(auth: Harness, lives_s: int, status: int) -> None:
+    until = int(auth.clock().timestamp()) + lives_s
+    assert (await _by_assertion(auth, assertion(auth, exp=until))).status_code == status
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,14 @@ from typer.testing import CliRunner, Result
 from central_services.command_line import env, up
 from central_services.command_line import serve as serving
 from central_services.command_line.app import build, main
+from central_services.command_line.connect import client_of, declare
 from central_services.command_line.context import CommandError
+from central_services.command_line.identities import parse_urls
 from central_services.command_line.plan import Plan, is_ready
 from central_services.core.config import ENV_PREFIX
 from central_services.kit.engines.home import Home
-from central_services.kit.services import EngineName, Service
+from central_services.kit.services import EngineName, Service, engines_of
+from central_services.services import SERVICES
 from central_services.settings import Settings
 
 SAMPLE = Service(
@@ -150,6 +153,35 @@ def test_env_prints_what_a_shell_reads() -> None:
     )
 
 
+def test_identities_are_made_for_services_that_run_elsewhere() -> None:
+    urls = [f"--url={name}=https://{name}.example.com" for name in ("auth", "audit")]
+    found = json.loads(run("identities", *urls, "--json").stdout)
+    assert set(found) == {"auth", "audit"}
+    clients = json.loads(found["auth"][f"{ENV_PREFIX}AUTH__CLIENTS"])
+    assert clients[1]["audiences"] == ["https://audit.example.com"]
+    assert clients[2]["redirect_uris"] == ["https://audit.example.com/ui/callback"]
+    shown = run("identities", *urls).stdout
+    assert re.search(rf"^{ENV_PREFIX}CENTRAL_AUTH__CLIENT_KEY='\{{", shown, re.MULTILINE)
+    for wrong in ("auth", "auth=auth.example.com"):
+        with pytest.raises(CommandError, match="write NAME=URL"):
+            parse_urls([wrong])
+
+
+def test_service_is_told_whom_it_calls_and_as_whom(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(f"{ENV_PREFIX}CENTRAL_AUDIT__URL")
+    home = Home(folder)
+    home.make()
+    both = Plan(Settings(), home, SERVICES, engines_of(SERVICES))
+    found = both.environment(SERVICES[0])
+    assert found[f"{ENV_PREFIX}CENTRAL_AUTH__CLIENT_ID"] == "central-auth"
+    assert found[f"{ENV_PREFIX}CENTRAL_AUDIT__URL"] == both.service_url(SERVICES[1])
+    assert f"{ENV_PREFIX}CENTRAL_AUDIT__ENABLED" not in found
+    alone = Plan(Settings(), home, SERVICES[:1], engines_of(SERVICES))
+    assert alone.environment(SERVICES[0])[f"{ENV_PREFIX}CENTRAL_AUDIT__ENABLED"] == "false"
+
+
 def test_service_is_told_its_database_its_limits_and_its_address(
     plan: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -189,3 +221,26 @@ def test_ports_of_services_can_be_given() -> None:
     for wrong in ("sample", "sample=x", "other=1", "sample=70000"):
         with pytest.raises(CommandError, match="write NAME=PORT with a name of sample"):
             serving.parse_ports([wrong], [SAMPLE])
+
+
+def test_project_is_connected_once_the_auth_service_was_started(folder: Path) -> None:
+    error = run("connect", "acme_orders").exception
+    assert str(error) == "auth was never started here: `central up` does that"
+
+
+@pytest.mark.parametrize("name", ["", "1", "acme orders", "a/b", "x" * 70])
+def test_what_is_no_projects_name_is_refused(name: str) -> None:
+    with pytest.raises(CommandError, match="no project's name"):
+        client_of(name)
+
+
+def test_refusal_of_the_auth_service_is_passed_on(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has no database here, so its command fails."""
+    (folder := plan.home.data / "auth").mkdir(parents=True)
+    auth = Service("auth", "Signs in.", 8101)
+    there = Plan(plan.settings, plan.home, [auth], [])
+    with pytest.raises(CommandError, match="the auth service refuses, or is not up"):
+        declare(there, {"id": "acme-orders"})
+    assert folder.is_dir()

@@ -33,7 +33,8 @@ class RouteTable:
     The route is the one that the router would choose: the first, as they were registered, that fits
     both path and method. Left to the router are WebSockets, redirects to a path with or without a
     slash at its end, paths that nothing fits, routes that are registered later, and from the first
-    route on that is not plain (a mounted application, say) all that follow it.
+    route on that is not plain (a mounted application, say) all that follow it; and all that fits
+    where telemetry is on.
 
     Where several routes share a path, a 405 names the methods of all (RFC 9110 section 15.5.6); the
     router names those of the first.
@@ -75,6 +76,8 @@ class RouteTable:
             if match is None:
                 continue
             if method in methods:
+                if "fastapi.telemetry" in scope:
+                    return self._router(scope, receive, send)  # it tells the span which route it is
                 parameters = match.groupdict()
                 for name, value in parameters.items():
                     parameters[name] = convertors[name].convert(value)

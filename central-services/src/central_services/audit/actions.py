@@ -35,17 +35,37 @@ class NoData(BaseModel, extra="forbid"):
     """The schema of an action that has nothing to add."""
 
 
+OCSF_CLASSES = {
+    3001: ("Account Change", 3, "Identity & Access Management"),
+    3002: ("Authentication", 3, "Identity & Access Management"),
+    3004: ("Entity Management", 3, "Identity & Access Management"),
+    3005: ("User Access Management", 3, "Identity & Access Management"),
+    6003: ("API Activity", 6, "Application Activity"),
+}
+"""The classes that actions may name: each one's name, and number and name of its category."""
+
+
 @dataclass(frozen=True, slots=True)
 class OcsfClass:
     """The OCSF event class and activity that an action is exported as (schema.ocsf.io).
 
     Attributes:
-        uid: Class, such as 6003 (API Activity).
+        uid: Class: one of `OCSF_CLASSES`.
         activity: Activity within it, such as 3 (Update); 99 is other.
     """
 
     uid: int = 6003
     activity: int = 99
+
+    def __post_init__(self) -> None:
+        """Refuse a class that the export knows not what it has to hold of.
+
+        Raises:
+            ValueError: Saying which there are.
+        """
+        if self.uid not in OCSF_CLASSES:
+            known = ", ".join(map(str, OCSF_CLASSES))
+            raise ValueError(f"there is no export as OCSF class {self.uid}: choose from {known}")
 
 
 @dataclass(frozen=True, slots=True)

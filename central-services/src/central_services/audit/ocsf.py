@@ -1,8 +1,7 @@
 # Managed by Slipway: updates overwrite this file. To extend the service see AGENTS.md.
 """Export for a SIEM: OCSF events in CloudEvents, one JSON object per line.
 
-Standards: CloudEvents 1.0 (structured JSON), OCSF 1.9 with the classes that actions name: API
-Activity (6003), Authentication (3002), Account Change (3001), Entity Management (3004).
+Standards: CloudEvents 1.0 (structured JSON), OCSF 1.9 with the classes that actions name (`OCSF_CLASSES`).
 """
 
 from __future__ import annotations
@@ -10,16 +9,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from .actions import Action, OcsfClass
+from .actions import OCSF_CLASSES, Action, OcsfClass
 
 OCSF_VERSION = "1.9.0"
 
-_CLASSES = {
-    3001: ("Account Change", 3, "Identity & Access Management"),
-    3002: ("Authentication", 3, "Identity & Access Management"),
-    3004: ("Entity Management", 3, "Identity & Access Management"),
-    6003: ("API Activity", 6, "Application Activity"),
-}
 _STATUS = {"success": (1, "Success"), "failure": (2, "Failure"), "denied": (2, "Failure")}
 _SEVERITY = {"success": (1, "Informational"), "failure": (2, "Low"), "denied": (3, "Medium")}
 
@@ -51,7 +44,7 @@ def _ocsf(
     shown: dict[str, Any], action: Action | None, source: str, seq: int | None
 ) -> dict[str, Any]:
     mapped = action.ocsf if action is not None else OcsfClass()
-    name, category, category_name = _CLASSES[mapped.uid]
+    name, category, category_name = OCSF_CLASSES[mapped.uid]
     status_id, status = _STATUS[shown["outcome"]]
     severity_id, severity = _SEVERITY[shown["outcome"]]
     moment = datetime.fromisoformat(shown["time"])
@@ -98,6 +91,9 @@ def _ocsf(
         event["entity"] = _target(shown["target"])
     else:
         event["user"] = _user(shown["actor"])
+    if mapped.uid == 3005:
+        target = _target(shown["target"])
+        event["privileges"] = [f"{target['type']}:{target['uid']}"]
     return event
 
 

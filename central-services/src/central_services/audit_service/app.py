@@ -19,6 +19,7 @@ from ..audit.store import KEYS
 from ..clients.http import HttpClient
 from ..core.app import build_app
 from ..kit.cursors import Cursors
+from ..kit.telemetry.recording import Telemetry
 from .dependencies import Parts
 from .endpoints import ROUTERS
 from .event_schemas.service import SchemaGuard
@@ -30,7 +31,6 @@ from .ledger.housekeeping import keep_ledger
 from .pages import Pages
 from .payloads import PayloadCodec
 from .sealer import Sealer
-from .tokens import RemoteKeys, TokenVerifier
 from .witnessing import Witnesses
 
 if TYPE_CHECKING:
@@ -68,14 +68,20 @@ def build(settings: Settings) -> FastAPI:
                 "ssrf_prevention": False,
             }
         ),
+        # Tokens have to be meant for this service, whatever else runs in the process.
+        "central_auth": settings.central_auth.model_copy(
+            update={"audience": settings.audit_service.wanted_audience}
+        ),
     }
+    telemetry = Telemetry(settings.telemetry, "audit", settings.environment)
     app = build_app(
         settings.model_copy(update=changed),
         routers=ROUTERS,
-        lifespans=[audit_service_lifespan],
+        lifespans=[telemetry.lifespan, audit_service_lifespan],
         checks=[HealthCheck("trail", is_taking)],
+        telemetry=telemetry.config,
     )
-    app.state.settings = settings
+    app.state.settings, app.state.telemetry = settings, telemetry
     return app
 
 
@@ -84,27 +90,23 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def make_http(settings: Settings) -> HttpClient:
+def make_http(settings: Settings, telemetry: Telemetry) -> HttpClient:
     """Return a client that may also call whom the settings of this service name."""
-    own, calls = settings.audit_service, settings.http_client
-    urls = (own.issuer, own.jwks_url or "", *own.witnesses)
+    issuer, calls = settings.central_auth, settings.http_client
+    urls = (issuer.issuer, issuer.token_url or "", *settings.audit_service.witnesses)
     hosts = filter(None, (urlsplit(url).hostname for url in urls))
     allowed = (*calls.allowed_internal_hosts, *hosts)
-    return HttpClient(calls.model_copy(update={"allowed_internal_hosts": allowed}))
+    return telemetry.http_client(calls.model_copy(update={"allowed_internal_hosts": allowed}))
 
 
 def make_parts(app: FastAPI, http: HttpClient, subjects: SubjectKeys, keys: LogKeys) -> Parts:
     """Return what the service is made of, for an application whose database is open."""
     settings, database = app.state.settings.audit_service, app.state.database
+    issuer = app.state.settings.central_auth.issuer.rstrip("/")
     codec = PayloadCodec(subjects, keys.master)
     witnesses = Witnesses(database, http, settings.witnesses, settings.witness_keys)
     sealer = Sealer(database, keys, codec, witnesses, interval_s=settings.seal_interval_s)
     days = {Retention(name): count for name, count in settings.retention_days.items()}
-    source = RemoteKeys(
-        settings.jwks_url or f"{settings.issuer}/oauth2/jwks",
-        http,
-        max_age_s=settings.jwks_max_age_s,
-    )
     return Parts(
         settings=settings,
         database=database,
@@ -121,15 +123,9 @@ def make_parts(app: FastAPI, http: HttpClient, subjects: SubjectKeys, keys: LogK
         schemas=SchemaGuard(database),
         sealer=sealer,
         witnesses=witnesses,
-        verifier=TokenVerifier(
-            source,
-            issuer=settings.issuer,
-            audience=settings.wanted_audience,
-            skew_s=settings.clock_skew_s,
-            clock=utc_now,
-        ),
+        auth=app.state.central_auth,
         cursors=Cursors(keys.derived("cursors")),
-        pages=Pages(settings, keys.derived("pages"), utc_now),
+        pages=Pages(settings, issuer, keys.derived("pages"), utc_now),
         http=http,
         clock=utc_now,
     )
@@ -145,7 +141,7 @@ async def audit_service_lifespan(app: FastAPI) -> AsyncGenerator[None]:
     settings: Settings = app.state.settings
     keys = LogKeys.of(settings.audit_service)
     async with contextlib.AsyncExitStack() as stack:
-        http = make_http(settings)
+        http = make_http(settings, app.state.telemetry)
         stack.push_async_callback(http.aclose)
         subjects = SubjectKeys(settings.audit_service.path / KEYS, keys.master)
         stack.callback(subjects.close)

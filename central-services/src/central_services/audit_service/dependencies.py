@@ -8,14 +8,20 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
-from fastapi.security import HTTPBearer
 
-from ..audit import Actor, Audit
-from ..audit.events import ActorKind
+from ..audit import Audit
+from ..clients.auth import (
+    AuthUnavailableError,
+    CentralAuth,
+    CurrentUser,
+    PermissionDeniedError,
+    UnauthenticatedError,
+    require_any,
+    require_tenant,
+)
 from ..clients.http import HttpClient
 from ..core.database import Database
 from ..kit.cursors import Cursors
-from .errors import ForbiddenError, TokenError
 from .event_schemas.service import SchemaGuard
 from .ingest import Ingest
 from .keys import LogKeys
@@ -29,11 +35,13 @@ from .payloads import PayloadCodec
 from .sealer import Sealer
 from .service import TrailService
 from .settings import AuditServiceSettings
-from .tokens import Principal, TokenVerifier
 from .witnessing import Witnesses
 
 WRITE, READ, ADMIN = "audit:write", "audit:read", "audit:admin"
 LEDGER_WRITE, LEDGER_READ, LEDGER_APPROVE = "ledger:write", "ledger:read", "ledger:approve"
+
+REFUSALS = (UnauthenticatedError, PermissionDeniedError, AuthUnavailableError)
+"""What a caller without a valid token, without the permission, or without an issuer that answers gets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +56,7 @@ class Parts:
     schemas: SchemaGuard
     sealer: Sealer
     witnesses: Witnesses
-    verifier: TokenVerifier
+    auth: CentralAuth
     cursors: Cursors
     pages: Pages
     http: HttpClient
@@ -89,69 +97,37 @@ async def _get_parts(request: Request) -> Parts:
 AuditParts = Annotated[Parts, Depends(_get_parts)]
 """The parts of the service."""
 
-# For the API description; the endpoint reads the header itself, to answer as RFC 6750 wants.
-_SCHEME = HTTPBearer(auto_error=False, description="An access token of the auth service.")
 
-
-async def _get_caller(
-    request: Request, parts: AuditParts, _: Annotated[object, Depends(_SCHEME)]
-) -> Principal:
-    given = request.headers.getlist("authorization")
-    scheme, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
-    if scheme.lower() != "bearer" or not token.strip():
-        raise TokenError("Send an access token.", headers={"WWW-Authenticate": "Bearer"})
-    found = await parts.verifier.verify(token.strip())
-    request.state.actor = actor_of(found)
-    if not found.tenant:
-        raise ForbiddenError(
-            "The token names no organisation.", headers=_challenge("audit:write audit:read")
-        )
-    return found
-
-
-def actor_of(principal: Principal) -> Actor:
-    """Return who calls, for the service's own trail."""
-    kind: ActorKind = "user" if principal.is_user else "service"
-    return Actor(kind, principal.subject, session=principal.token_id)
-
-
-def party_of(principal: Principal) -> Party:
+def party_of(caller: CurrentUser) -> Party:
     """Return who calls, for the ledger."""
-    return Party(principal.subject, principal.is_user, principal.token_id)
-
-
-Caller = Annotated[Principal, Depends(_get_caller)]
-"""Whoever sent a token that is valid here."""
+    token = caller.claims.get("jti")
+    return Party(caller.subject, not caller.is_service, token if isinstance(token, str) else "")
 
 
 def require(*permissions: str) -> Any:  # noqa: ANN401  # what Depends returns
-    """Return a dependency: the caller, who has one of these permissions."""
+    """Return a dependency: the caller, who is of an organisation and has one of these permissions."""
+    check = require_any(*permissions)
 
-    async def check(caller: Caller) -> Principal:
-        if not caller.permissions & set(permissions):
-            wanted = " or ".join(permissions)
-            challenge = _challenge(" ".join(permissions))
-            raise ForbiddenError(f"This needs the permission {wanted}.", headers=challenge)
-        return caller
+    async def allowed(
+        request: Request, caller: Annotated[CurrentUser, Depends(require_tenant)]
+    ) -> CurrentUser:
+        return await check(request, caller)
 
-    return Depends(check)
-
-
-def _challenge(scope: str) -> dict[str, str]:
-    return {"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{scope}"'}
+    return Depends(allowed)
 
 
-Writer = Annotated[Principal, require(WRITE)]
-Reader = Annotated[Principal, require(READ, ADMIN)]
-WriterOrReader = Annotated[Principal, require(WRITE, READ, ADMIN)]
-Administrator = Annotated[Principal, require(ADMIN)]
-LedgerWriter = Annotated[Principal, require(LEDGER_WRITE)]
-LedgerReads = Annotated[Principal, require(LEDGER_READ, LEDGER_WRITE, LEDGER_APPROVE)]
-LedgerApprover = Annotated[Principal, require(LEDGER_APPROVE)]
+Writer = Annotated[CurrentUser, require(WRITE)]
+Reader = Annotated[CurrentUser, require(READ, ADMIN)]
+WriterOrReader = Annotated[CurrentUser, require(WRITE, READ, ADMIN)]
+Administrator = Annotated[CurrentUser, require(ADMIN)]
+LedgerWriter = Annotated[CurrentUser, require(LEDGER_WRITE)]
+LedgerReads = Annotated[CurrentUser, require(LEDGER_READ, LEDGER_WRITE, LEDGER_APPROVE)]
+LedgerApprover = Annotated[CurrentUser, require(LEDGER_APPROVE)]
 
 __all__ = [
     "ADMIN",
     "READ",
+    "REFUSALS",
     "WRITE",
     "Administrator",
     "Audit",
@@ -163,6 +139,6 @@ __all__ = [
     "Reader",
     "Writer",
     "WriterOrReader",
-    "actor_of",
     "party_of",
+    "require",
 ]

@@ -11,30 +11,6 @@ class AuditServiceError(ServiceError):
     """Base of the service's own errors."""
 
 
-class TokenError(AuditServiceError):
-    """The caller sent no access token that is valid here."""
-
-    status = 401
-    title = "Not authenticated"
-    type = _TYPE + "not-authenticated"
-
-
-class ForbiddenError(AuditServiceError):
-    """The token does not permit this."""
-
-    status = 403
-    title = "Forbidden"
-    type = _TYPE + "forbidden"
-
-
-class IssuerUnavailableError(AuditServiceError):
-    """The keys of the auth service can't be had at the moment."""
-
-    status = 503
-    title = "Issuer unavailable"
-    type = _TYPE + "issuer-unavailable"
-
-
 class MediaTypeError(AuditServiceError):
     """The body has another media type than this endpoint takes."""
 

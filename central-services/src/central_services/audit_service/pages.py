@@ -18,8 +18,9 @@ from urllib.parse import urlencode
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from fastapi import Request, Response
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment
 
+from ..kit.pages import make_environment
 from .settings import AuditServiceSettings
 
 _NONCE = 12
@@ -52,24 +53,20 @@ class Pages:
 
     Attributes:
         settings: The service's.
+        issuer: Whom people sign in at.
         key: 32 bytes that seal cookies.
         clock: Tells the time.
     """
 
     settings: AuditServiceSettings
+    issuer: str
     key: bytes
     clock: Callable[[], datetime]
     _environment: Environment = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Make the environment; templates are read when they are needed."""
-        environment = Environment(
-            loader=FileSystemLoader(Path(__file__).parent / "templates"),
-            autoescape=select_autoescape(default=True),
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
+        environment = make_environment(Path(__file__).parent / "templates")
         object.__setattr__(self, "_environment", environment)
 
     def render(
@@ -101,7 +98,7 @@ class Pages:
             "code_challenge_method": "S256",
             "resource": self.settings.wanted_audience,
         }
-        response = response_to(f"{self.settings.issuer}/oauth2/authorize?{urlencode(query)}")
+        response = response_to(f"{self.issuer}/oauth2/authorize?{urlencode(query)}")
         until = int(self.clock().timestamp()) + LOGIN_S
         value = {"state": state, "verifier": verifier, "until": until}
         self._set(response, "login", self._seal("login", value), LOGIN_S)

@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, SecretStr
 
 from ..core.audit_settings import RETENTION_DAYS, AuditSettings, RetentionClass
-from ..core.sections import CommaList, Section
+from ..core.sections import BaseUrl, CommaList, Section
 from .ledger.schemas import Currency
 
 
@@ -19,27 +19,14 @@ def _with_usual_days(value: object) -> object:
 
 
 class AuditServiceSettings(Section):
-    """Whose tokens it takes, and how the logs of its tenants are kept."""
+    """Where it is, and how the logs of its tenants are kept; whose tokens it takes is `CENTRAL_AUTH__...`."""
 
-    url: str = Field(
+    url: BaseUrl = Field(
         default="http://127.0.0.1:8102",
-        pattern=r"^https?://[^?#]*[^?#/]$",
         description="The service's public URL; tokens have to be meant for it.",
     )
     audience: str | None = Field(
         default=None, description="Audience that tokens have to name; by default the URL."
-    )
-    issuer: str = Field(
-        default="http://127.0.0.1:8101", description="The auth service whose tokens it takes."
-    )
-    jwks_url: str | None = Field(
-        default=None, description="The issuer's key set; by default its /oauth2/jwks."
-    )
-    jwks_max_age_s: float = Field(
-        default=300.0, gt=0, description="Seconds after which the key set is fetched anew."
-    )
-    clock_skew_s: int = Field(
-        default=30, ge=0, le=120, description="Seconds that the issuer's clock may be wrong."
     )
     client_id: str = Field(
         default="audit-pages",

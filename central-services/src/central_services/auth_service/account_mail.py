@@ -1,61 +1,52 @@
 """Links by mail: to choose a new password, to verify an address, to register.
 
-Whoever asks learns nothing about who has an account: a request only puts the address into a queue.
-Whether there is a user, and what they get, is found out beside it, so that neither the answer nor
-its time depends on that.
+Whoever asks learns nothing about who has an account: a request only puts the address into a queue, in
+the database (`mail_queue.py`). Whether there is a user, and what they get, is found out beside it, so
+that neither the answer nor its time depends on that.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any
+from uuid import UUID
 
 from pydantic import SecretStr
+from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..audit import Action, AuditEvent, AuditLog, RequestAudit
-from ..core.database import Database
+from ..core.database import Database, DatabaseUnavailableError
 from ..mail import MailError, TransientMailError
 from ..utils.logging import get_logger
 from . import schemas
 from .actions import EMAIL_VERIFIED, MAIL_ASKED, MAIL_LINK_REFUSED
 from .errors import LinkError, TakenError, TooManyAttemptsError
 from .logins import normal_email
+from .mail_queue import Asked, MailQueue, Purpose, Waiting
 from .models import MailTokenRow, UserRow
 from .notifying import Kind, Message, Notifier
 from .passwords import Passwords
 from .repository import IdentityRepository
-from .sealing import digest, new_secret
+from .sealing import Sealer, digest, new_secret
 from .service import IdentityService
 from .settings import AuthSettings
 
-Purpose = Literal["reset", "verify"]
 _PATHS: dict[Purpose, str] = {"reset": "/new-password", "verify": "/verify-email"}
 _WAITING = 1_000
 _WORKERS = 4
-_TRIES = 3
+_TRIES = 10
+_LONGEST_WAIT_S = 600.0
+_LOOK_S = 5.0
+"""Seconds after which a process looks for what another one put into the queue, or left there."""
 _CLOSE_S = 5.0
 _NO = "It was used already, is too old, or was sent to another address. Ask for another one."
 
 _log = get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What somebody asked for.
-
-    Attributes:
-        purpose: What the link is for.
-        email: The address, as it was given.
-        name: The name of who registers; empty when nobody does.
-    """
-
-    purpose: Purpose
-    email: str
-    name: str = ""
 
 
 @dataclass
@@ -68,6 +59,7 @@ class AccountMail:
         passwords: Hashes passwords.
         audit: Records what happens beside requests.
         notifier: Sends messages.
+        sealer: Seals what waits.
         clock: Returns the time.
     """
 
@@ -76,42 +68,49 @@ class AccountMail:
     passwords: Passwords
     audit: AuditLog
     notifier: Notifier
+    sealer: Sealer
     clock: Callable[[], datetime]
-    _waiting: asyncio.Queue[Asked | Message] = field(init=False, repr=False)
+    _wake: asyncio.Event = field(init=False, repr=False, default_factory=asyncio.Event)
+    _is_ending: bool = field(init=False, repr=False, default=False)
     _workers: list[asyncio.Task[None]] = field(init=False, repr=False, default_factory=list)
 
-    def __post_init__(self) -> None:
-        self._waiting = asyncio.Queue(_WAITING)
-
-    def ask(self, asked: Asked) -> None:
-        """Put a request into the queue.
+    async def ask(self, asked: Asked) -> None:
+        """Put a request into the queue; once this returns it is looked after, whatever happens.
 
         Raises:
             TooManyAttemptsError: When the queue is full.
         """
-        try:
-            self._waiting.put_nowait(asked)
-        except asyncio.QueueFull:
-            raise TooManyAttemptsError("Try again soon.", headers={"Retry-After": "60"}) from None
+        async with self.database.transaction() as session:
+            queue = MailQueue(session, self.sealer)
+            if await queue.size() >= _WAITING:
+                wait = {"Retry-After": "60"}
+                raise TooManyAttemptsError("Try again soon.", headers=wait)
+            await queue.put(asked, self.clock())
+        self._wake.set()
 
     def begin(self) -> None:
         """Begin to look after the queue."""
+        self._is_ending = False
         self._workers = [asyncio.create_task(self._work()) for _ in range(_WORKERS)]
 
     async def drained(self) -> None:
-        """Wait until everything that was asked for has been looked after."""
-        await self._waiting.join()
+        """Wait until nothing waits."""
+        while await self._size():  # noqa: ASYNC110  # other processes look after the queue, too
+            await asyncio.sleep(0.01)  # between two looks
 
     async def end(self) -> None:
-        """Look after what waits, for a few seconds, and stop."""
-        try:
-            async with asyncio.timeout(_CLOSE_S):
-                await self.drained()
-        except TimeoutError:
-            _log.warning("account_mail_given_up", waiting=self._waiting.qsize())
+        """Finish what was begun; what waits is there for the next process."""
+        self._is_ending = True
+        self._wake.set()
+        if self._workers:
+            await asyncio.wait(self._workers, timeout=_CLOSE_S)
         for worker in self._workers:
             worker.cancel()
         await asyncio.gather(*self._workers, return_exceptions=True)
+
+    async def _size(self) -> int:
+        async with self.database.read() as session:
+            return await MailQueue(session, self.sealer).size()
 
     async def holder(self, token: str, purpose: Purpose) -> UserRow:
         """Return whose link it is, without using it: programs that check mail open links too.
@@ -163,16 +162,15 @@ class AccountMail:
                 await IdentityService(session, record, self.clock).set_password(spent.id, kept)
                 # The link came to the address, so it is theirs.
                 spent.email_verified = True
-        user = await self._require(spent, audit, "reset")
-        self.tell_password_changed(user.email, user.name)
+                await self.tell_password_changed(session, spent.email, spent.name)
+        await self._require(spent, audit, "reset")
 
-    def tell_password_changed(self, email: str, name: str) -> None:
-        """Tell a user that the password is another one now."""
+    async def tell_password_changed(self, session: AsyncSession, email: str, name: str) -> None:
+        """Tell a user, once the transaction commits, that the password is another one now."""
         link = self.settings.url("/reset-password")
-        try:
-            self._waiting.put_nowait(Message("password_changed", email, name, link))
-        except asyncio.QueueFull:
-            _log.warning("account_mail_not_sent", kind="password_changed", reason="queue full")
+        message = Message("password_changed", email, name, link)
+        await MailQueue(session, self.sealer).put(message, self.clock())
+        event.listen(session.sync_session, "after_commit", lambda _: self._wake.set(), once=True)
 
     async def _peek(self, token: str) -> UserRow | None:
         try:
@@ -197,33 +195,66 @@ class AccountMail:
         return user
 
     async def _work(self) -> None:
-        while True:
-            asked = await self._waiting.get()
+        while not self._is_ending:
+            self._wake.clear()
+            wait = _LOOK_S
             try:
-                message = asked if isinstance(asked, Message) else await self._answer(asked)
-                if message is not None:
-                    await self._send(message)
+                while not self._is_ending and await self._step():
+                    pass
+                wait = await self._until_due_s()
+            except DatabaseUnavailableError:
+                _log.warning("account_mail_waits", reason="the database is unavailable")
             except Exception:  # noqa: BLE001  # the edge of a background task: it has to outlive any one failure
                 _log.exception("account_mail_failed")
-            finally:
-                self._waiting.task_done()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), wait)
 
-    async def _send(self, message: Message) -> None:
-        for n in range(_TRIES):
-            try:
-                return await self.notifier.notify(message)
-            except TransientMailError as error:
-                if n + 1 == _TRIES:
-                    _log.warning("account_mail_not_sent", kind=message.kind, reason=error.reason)
-                else:
-                    await asyncio.sleep(min(error.retry_after_s or 2**n, 60))
-            except MailError as error:
-                _log.warning("account_mail_not_sent", kind=message.kind, reason=error.reason)
-                return None
-        return None
+    async def _until_due_s(self) -> float:
+        async with self.database.read() as session:
+            due = await MailQueue(session, self.sealer).due_at()
+        left = (due - self.clock()).total_seconds() if due is not None else _LOOK_S
+        return min(max(left, 0.01), _LOOK_S)
 
-    async def _answer(self, asked: Asked) -> Message | None:
-        """Return what to send, once it is kept."""
+    async def _step(self) -> bool:
+        """Look after one thing that is due; tell whether there was one."""
+        async with self.database.transaction() as session:
+            waiting = await MailQueue(session, self.sealer).take(self.clock())
+        if waiting is None:
+            return False
+        if waiting.tries > _TRIES:  # it ends whoever looks after it
+            _log.error("account_mail_given_up", tries=waiting.tries)
+            async with self.database.transaction() as session:
+                await MailQueue(session, self.sealer).drop(waiting.id)
+        elif isinstance(waiting.about, Message):
+            await self._send(waiting, waiting.about)
+        else:
+            message = await self._answer(waiting.id, waiting.about)
+            if message is not None:
+                await self._send(waiting, message)
+        return True
+
+    async def _send(self, waiting: Waiting, message: Message) -> None:
+        """Send a message, and drop it once it was sent, or never will be."""
+        again_s, reason = 0.0, ""
+        try:
+            await self.notifier.notify(message, str(waiting.id))
+        except TransientMailError as error:
+            reason = error.reason
+            if waiting.tries < _TRIES:
+                again_s = min(error.retry_after_s or 2.0**waiting.tries, _LONGEST_WAIT_S)
+        except MailError as error:
+            reason = error.reason
+        if reason and not again_s:
+            _log.warning("account_mail_not_sent", kind=message.kind, reason=reason)
+        async with self.database.transaction() as session:
+            queue = MailQueue(session, self.sealer)
+            if again_s:
+                await queue.put_off(waiting.id, self.clock() + timedelta(seconds=again_s))
+            else:
+                await queue.drop(waiting.id)
+
+    async def _answer(self, key: UUID, asked: Asked) -> Message | None:
+        """Return what to send, once it is kept in the place of the request."""
         email = normal_email(asked.email)
         async with self.database.transaction() as session:
             repository = IdentityRepository(session)
@@ -239,12 +270,16 @@ class AccountMail:
                 data={"email": email[:254], "why": why},
                 session=session,
             )
+            queue = MailQueue(session, self.sealer)
             if user is None or why:
+                await queue.drop(key)
                 return None
             kind: Kind = asked.purpose
             if asked.name:
                 kind = "account_exists" if is_known else "register"
-            return await self._link(repository, user, asked.purpose, kind)
+            message = await self._link(repository, user, asked.purpose, kind)
+            await queue.replace(key, message)
+            return message
 
     async def _link(
         self, repository: IdentityRepository, user: UserRow, purpose: Purpose, kind: Kind

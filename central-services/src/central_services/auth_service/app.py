@@ -15,10 +15,12 @@ from fastapi import FastAPI
 from ..api.health import HealthCheck
 from ..core.app import build_app
 from ..core.database import DatabaseUnavailableError
+from ..kit.telemetry.recording import Telemetry
 from ..mail.composition import open_mail
 from ..middleware.client_address import ClientAddresses
 from ..utils.logging import get_logger
 from .account_mail import AccountMail
+from .declared_clients import DeclaredClients
 from .dependencies import Parts
 from .endpoints import ROUTERS
 from .housekeeping import keep_house
@@ -32,6 +34,11 @@ from .tokens import TokenMint
 
 if TYPE_CHECKING:
     from ..settings import Settings
+
+_ROUTES = {"POST /oauth2/token": 1_200}
+"""Requests a minute from one address: a host runs many services, and each gets tokens every few minutes. It
+is no limit against guessing: what is shown there (secrets, codes, refresh tokens) is 256 random bits, and
+passwords have limits of their own (`AUTH__ATTEMPTS_PER_MINUTE`, the lockout)."""
 
 _log = get_logger(__name__)
 
@@ -47,14 +54,20 @@ def build(settings: Settings) -> FastAPI:
 
     # Redirect URIs of developers' machines come in queries, and nothing here is ever fetched from a
     # URL that a caller names: the filter would only refuse what RFC 8252 section 7.3 wants.
-    security = settings.security.model_copy(update={"ssrf_prevention": False})
+    limits = settings.rate_limit
+    changed = {
+        "security": settings.security.model_copy(update={"ssrf_prevention": False}),
+        "rate_limit": limits.model_copy(update={"routes": {**_ROUTES, **limits.routes}}),
+    }
+    telemetry = Telemetry(settings.telemetry, "auth", settings.environment)
     app = build_app(
-        settings.model_copy(update={"security": security}),
+        settings.model_copy(update=changed),
         routers=ROUTERS,
-        lifespans=[auth_lifespan],
+        lifespans=[telemetry.lifespan, auth_lifespan],
         checks=[HealthCheck("signing_keys", has_keys)],
+        telemetry=telemetry.config,
     )
-    app.state.settings = settings
+    app.state.settings, app.state.telemetry = settings, telemetry
     return app
 
 
@@ -78,7 +91,7 @@ def make_parts(app: FastAPI, notifier: Notifier) -> Parts:
         passwords=passwords,
         logins=Logins(database, settings, passwords, utc_now),
         pages=Pages(settings, sealer),
-        account_mail=AccountMail(database, settings, passwords, audit, notifier, utc_now),
+        account_mail=AccountMail(database, settings, passwords, audit, notifier, sealer, utc_now),
         addresses=ClientAddresses(app.state.settings.security.trusted_proxies),
         clock=utc_now,
     )
@@ -93,13 +106,17 @@ async def auth_lifespan(app: FastAPI) -> AsyncGenerator[None]:
     """
     async with open_mail(app.state.settings) as mail:
         app.state.auth = parts = make_parts(app, MailNotifier(mail))
+        declared = DeclaredClients(
+            parts.database, parts.settings.clients, app.state.audit, parts.clock
+        )
         try:
             await parts.ring.maintain()
-        except DatabaseUnavailableError:
+            await declared.register()
+        except DatabaseUnavailableError:  # housekeeping tries again
             _log.warning("signing_keys_not_read_at_start")
         parts.account_mail.begin()
         keeping = asyncio.create_task(
-            keep_house(parts.ring, parts.database, parts.settings, parts.clock)
+            keep_house(parts.ring, declared, parts.database, parts.settings, parts.clock)
         )
         try:
             yield

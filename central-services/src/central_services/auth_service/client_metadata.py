@@ -12,6 +12,8 @@ from .oauth.clients import import_keys
 from .schemas import ClientCreate
 
 TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"  # noqa: S105  # the name of a grant
+WITH_SECRET = frozenset({"client_secret_basic", "client_secret_post"})
+"""How a client authenticates that has a secret."""
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 

@@ -40,7 +40,10 @@ def _run(work: Callable[[FastAPI], Awaitable[T]]) -> T:
     from .keys import RotationTooEarlyError  # noqa: PLC0415  # see above
 
     async def main() -> T:
-        app = build(Settings())
+        settings = Settings()
+        # The service forwards what its commands record, too.
+        quiet = settings.central_audit.model_copy(update={"enabled": False})
+        app = build(settings.model_copy(update={"central_audit": quiet}))
         async with app.router.lifespan_context(app):
             return await work(app)
 
@@ -172,6 +175,26 @@ def set_role(organisation: str, name: str, permission: Names = None) -> None:
         return {"name": row.name, "permissions": row.permissions}
 
     _show(_administer(work))
+
+
+@auth_app.command("declare-client")
+def declare_client(
+    metadata: Annotated[
+        str,
+        typer.Argument(help="JSON, as for add-client; with an id, and keys instead of a secret."),
+    ],
+) -> None:
+    """Register a client, or change it to what is declared here; as AUTH__CLIENTS does at each start."""
+    from .declared_clients import DeclaredClients  # noqa: PLC0415  # heavy
+    from .settings import check_clients  # noqa: PLC0415  # heavy
+
+    async def work(app: FastAPI) -> None:
+        parts: Parts = app.state.auth
+        declared = check_clients((json.loads(metadata),))
+        await DeclaredClients(parts.database, declared, app.state.audit, parts.clock).register()
+
+    _run(work)
+    typer.echo("Done.")
 
 
 @auth_app.command("add-client")

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from ..core.database import Database
 from ..utils.logging import get_logger
+from .declared_clients import DeclaredClients
 from .keys import KeyRing
 from .repository import IdentityRepository
 from .settings import AuthSettings
@@ -19,7 +20,11 @@ _log = get_logger(__name__)
 
 
 async def keep_house(
-    ring: KeyRing, database: Database, settings: AuthSettings, clock: Callable[[], datetime]
+    ring: KeyRing,
+    declared: DeclaredClients,
+    database: Database,
+    settings: AuthSettings,
+    clock: Callable[[], datetime],
 ) -> None:
     """Look after the keys every few seconds, and after old rows now and then, until cancelled."""
     forget_at = 0.0
@@ -27,6 +32,7 @@ async def keep_house(
         await asyncio.sleep(settings.key_check_s)
         try:
             await ring.maintain()
+            await declared.register()
             if time.monotonic() >= forget_at:
                 async with database.transaction() as session:
                     await IdentityRepository(session).forget_expired(

@@ -88,7 +88,8 @@ class ClientRow(Base):
     __tablename__ = "auth_clients"
     __table_args__ = (
         CheckConstraint(
-            "auth_method IN ('none', 'client_secret_basic', 'private_key_jwt')",
+            "auth_method IN ('none', 'client_secret_basic', 'client_secret_post',"
+            " 'private_key_jwt')",
             name="auth_method_is_known",
         ),
     )
@@ -300,3 +301,15 @@ class MailTokenRow(Base):
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime] = mapped_column(index=True)
     used_at: Mapped[datetime | None]
+
+
+class MailQueueRow(Base):
+    """Something to be mailed, until it was."""
+
+    __tablename__ = "auth_mail_queue"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    box: Mapped[bytes] = mapped_column(LargeBinary)
+    tries: Mapped[int]
+    due_at: Mapped[datetime] = mapped_column(index=True)
+    created_at: Mapped[datetime]

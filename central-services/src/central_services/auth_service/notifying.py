@@ -66,8 +66,8 @@ class Message:
 class Notifier(Protocol):
     """Tells users something.
 
-    `notify` returns once the message is on its way. It raises a `MailError`: a transient one when
-    trying again may help.
+    `notify` returns once the message is on its way; with a key that it knows it does nothing. It
+    raises a `MailError`: a transient one when trying again may help.
     """
 
     @property
@@ -75,8 +75,8 @@ class Notifier(Protocol):
         """Whether there is a way for messages to leave."""
         ...
 
-    async def notify(self, message: Message, /) -> None:
-        """Tell a user something."""
+    async def notify(self, message: Message, key: str, /) -> None:
+        """Tell a user something, once for a key."""
         ...
 
 
@@ -95,10 +95,15 @@ class MailNotifier:
         """Whether mail is set up."""
         return self.mail.is_configured
 
-    async def notify(self, message: Message, /) -> None:
+    async def notify(self, message: Message, key: str, /) -> None:
         """See `Notifier.notify`."""
         text = _BODIES[message.kind].format(link=message.link, minutes=message.minutes)
         text = f"Hello {message.name},\n\n{text}\n"
         await self.mail.send(
-            Email(recipients=(message.email,), subject=_SUBJECTS[message.kind], text=text)
+            Email(
+                recipients=(message.email,),
+                subject=_SUBJECTS[message.kind],
+                text=text,
+                idempotency_key=f"auth:{key}",
+            )
         )

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import Request, Response
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment
 
+from ..kit.pages import make_environment
 from .errors import PageExpiredError
 from .sealing import Sealer, new_secret
 from .settings import AuthSettings
@@ -34,13 +35,7 @@ class Pages:
 
     def __post_init__(self) -> None:
         """Make the environment; templates are read when they are needed."""
-        environment = Environment(
-            loader=FileSystemLoader(_HERE / "templates"),
-            autoescape=select_autoescape(default=True),
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
+        environment = make_environment(_HERE / "templates")
         object.__setattr__(self, "_environment", environment)
 
     @property

@@ -40,7 +40,7 @@ Uri: TypeAlias = Annotated[
     Field(pattern=r"^[\x21\x23-\x5b\x5d-\x7e]+$", max_length=2000),
 ]
 Text: TypeAlias = Annotated[str, Field(pattern=_PLAIN, min_length=1, max_length=200)]
-AuthMethod = Literal["none", "client_secret_basic", "private_key_jwt"]
+AuthMethod = Literal["none", "client_secret_basic", "client_secret_post", "private_key_jwt"]
 GrantType = Literal[
     "authorization_code",
     "refresh_token",
@@ -285,7 +285,9 @@ class ClientCreate(_Model):
         default=None, description="The tenant that its own tokens are of."
     )
     auth_method: AuthMethod = Field(
-        default="client_secret_basic", description="`none` makes it a public client."
+        default="client_secret_basic",
+        description="`none` makes it a public client; `client_secret_post` is for libraries that"
+        " can't send a secret in a header.",
     )
     jwks: dict[str, Any] | None = Field(
         default=None, description="Its public keys, for `private_key_jwt`."

@@ -26,7 +26,7 @@ from .actions import (
     USER_CREATED,
     USER_DELETED,
 )
-from .client_metadata import check_client
+from .client_metadata import WITH_SECRET, check_client
 from .errors import ForbiddenError, InvalidClientMetadataError, TakenError, UnknownError
 from .logins import normal_email
 from .models import ClientRow, OrganisationRow, RoleRow, UserRow
@@ -314,7 +314,7 @@ class IdentityService:
         check_client(asked)
         if asked.organisation is not None:
             await self.organisation(asked.organisation)
-        secret = new_secret() if asked.auth_method == "client_secret_basic" else None
+        secret = new_secret() if asked.auth_method in WITH_SECRET else None
         row = ClientRow(
             **asked.model_dump(exclude={"id"}),
             id=asked.id or new_secret()[:22],
@@ -344,7 +344,7 @@ class IdentityService:
             InvalidClientMetadataError: When the client has none.
         """
         row = await self.client(key)
-        if row.auth_method != "client_secret_basic":
+        if row.auth_method not in WITH_SECRET:
             raise InvalidClientMetadataError("The client does not authenticate with a secret.")
         secret = new_secret()
         row.secret_digest = digest(secret)

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Self
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from ..core.sections import Section
+from ..core.sections import BaseUrl, Section
 
 
-def _check_issuer(issuer: str) -> str:
-    """Refuse what is no issuer identifier (RFC 8414 section 2, OpenID Connect Core section 2)."""
-    parts = urlsplit(issuer)
-    if parts.scheme not in {"https", "http"} or not parts.hostname:
-        raise ValueError("write an absolute URL, as in https://auth.example.com")
-    if parts.query or parts.fragment or parts.username or issuer.endswith("/"):
-        raise ValueError("write it without query, fragment, user and final slash")
-    return issuer
+def check_clients(clients: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
+    """Refuse what can't be registered unseen: a secret would be shown to nobody."""
+    if clients:
+        from .schemas import ClientCreate  # noqa: PLC0415  # heavy, and declared in few processes
+
+        asked = [ClientCreate.model_validate(client) for client in clients]
+        if any(one.id is None or one.auth_method == "client_secret_basic" for one in asked):
+            raise ValueError("each needs an id, and auth_method private_key_jwt or none")
+    return clients
 
 
 class AuthSettings(Section):
     """Who issues tokens, how long they live, and what is asked of a password."""
 
-    issuer: Annotated[str, AfterValidator(_check_issuer)] = Field(
+    issuer: BaseUrl = Field(
         default="http://127.0.0.1:8101",
         description="The issuer: the service's public URL, https outside of development.",
     )
@@ -43,6 +43,11 @@ class AuthSettings(Section):
     first_party_client: str | None = Field(
         default=None,
         description="Client of the house whose users log in at `/auth/login`; by default none.",
+    )
+    clients: Annotated[tuple[dict[str, Any], ...], AfterValidator(check_clients)] = Field(
+        default=(),
+        description="Clients that each start registers, or brings to this, with their organisations,"
+        " as JSON: those of the services themselves.",
     )
     access_token_s: int = Field(
         default=300, ge=30, le=3600, description="Seconds that access and ID tokens live."

@@ -26,6 +26,10 @@ class InvalidTokenError(Exception):
     """The token is not one of ours that is valid now; the text is for tests and logs only."""
 
 
+class UnknownKeyError(InvalidTokenError):
+    """It names a key that we don't have, perhaps one that we had."""
+
+
 @dataclass(frozen=True, slots=True)
 class AccessClaims:
     """What a verified access token says.
@@ -170,6 +174,8 @@ class TokenMint:
             raise InvalidTokenError("the header says more than alg, kid and typ")
         kid = header.get("kid")
         key = self.ring.find(kid) if isinstance(kid, str) else None
+        if isinstance(kid, str) and key is None:
+            raise UnknownKeyError("no key of ours that is known any more")
         if key is None or key.alg not in ALGORITHMS or header.get("alg") != key.alg:
             raise InvalidTokenError("no key of ours")
         try:

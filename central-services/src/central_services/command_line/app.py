@@ -9,7 +9,7 @@ import typer
 from ..kit.engines.errors import EngineError
 from ..kit.services import UnknownServiceError
 from ..kit.supervision.unit import UnitError
-from . import doctor, down, engines, env, logs, run, serve, status, up
+from . import connect, doctor, down, engines, env, identities, logs, run, serve, status, up
 from .context import CommandError
 
 
@@ -23,7 +23,7 @@ def build() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
         epilog="Exit codes: 0 fine, 1 something is not, 2 usage.",
     )
-    for module in (up, serve, run, status, logs, env, doctor, down, engines):
+    for module in (up, serve, run, status, logs, env, connect, identities, doctor, down, engines):
         module.register(app)
     return app
 

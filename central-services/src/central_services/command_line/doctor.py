@@ -81,11 +81,12 @@ def _folder(home: Home) -> Iterator[Finding]:
     there = next(path for path in (home.path, *home.path.parents) if path.exists())
     free = shutil.disk_usage(there).free
     yield Finding("disk", free > FREE_BYTES, f"{free // 1_000_000} MB are free")
-    credentials = home.path / "credentials.json"
-    if credentials.is_file():
-        mode = credentials.stat().st_mode & 0o777
-        detail = f"mode {mode:04o}" + ("" if mode == 0o600 else f": chmod 600 {credentials}")
-        yield Finding("credentials", mode == 0o600, detail)
+    for name in ("credentials", "identities"):
+        secret = home.path / f"{name}.json"
+        if secret.is_file():
+            mode = secret.stat().st_mode & 0o777
+            detail = f"mode {mode:04o}" + ("" if mode == 0o600 else f": chmod 600 {secret}")
+            yield Finding(name, mode == 0o600, detail)
 
 
 def _tools(home: Home) -> Finding:

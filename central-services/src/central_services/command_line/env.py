@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated
 
 import typer
@@ -47,8 +47,13 @@ def register(app: typer.Typer) -> None:
         if as_json:
             print_json(found)
             return
-        for name, value in found.items():
-            typer.echo(f"{'export ' if export else ''}{name}={shlex.quote(value)}")
+        show_variables(found, export=export)
+
+
+def show_variables(found: Mapping[str, str], *, export: bool = False) -> None:
+    """Print settings as a shell, or a `.env`, takes them."""
+    for name, value in found.items():
+        typer.echo(f"{'export ' if export else ''}{name}={shlex.quote(value)}")
 
 
 def variables(plan: Plan, services: Iterable[Service]) -> dict[str, str]:

@@ -21,6 +21,7 @@ from ..kit.engines.errors import EngineError
 from ..kit.engines.files import make_folder
 from ..kit.engines.home import Home, engine_user, is_free
 from ..kit.engines.installation import tool_folder
+from ..kit.identity import settings_of
 from ..kit.services import EngineName, Service
 from ..kit.supervision.process import Program
 from ..kit.supervision.unit import Unit, UnitError
@@ -152,6 +153,9 @@ class Plan:
             for name, text in service.own
             if all(field in urls for _, field, _, _ in Formatter().parse(text) if field)
         }
+        found |= settings_of(service, self.services, urls, self.home.service_keys())
+        if not {"auth", "audit"} <= urls.keys():
+            found["CENTRAL_AUDIT__ENABLED"] = "false"  # there is nobody to forward to
         given = {f"{ENV_PREFIX}{name}": value for name, value in found.items()}
         variables = {**given, **os.environ}
         if "PYTHONPATH" in variables:  # which may be relative, and the process runs elsewhere

@@ -12,13 +12,16 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, FastAPI
-from fastapi.telemetry import TelemetryConfig
 
 from ..api.health import HealthCheck, install_health
 from ..api.problems import problem_responses
+from ..audit.callers import name_actor
+from ..audit.forwarder import forwarder_check, forwarder_lifespan
 from ..audit.installation import audit_check, audit_lifespan, record_refusals
 from ..audit.log import check_audit_settings
 from ..audit.relay import relay_lifespan
+from ..clients.audit import AuditServiceClient
+from ..clients.auth import CentralAuth
 from ..jobs.installation import jobs_check, jobs_lifespan
 from ..middleware.security import KeyFunction, add_security_middleware
 from ..middleware.stack import LeanFastAPI
@@ -28,13 +31,12 @@ from .database import database_lifespan, install_database
 from .errors import install_error_handlers
 
 if TYPE_CHECKING:
+    from fastapi.telemetry import TelemetryConfig
+
     from .sentry import SentryTracer
 
 DISTRIBUTION = "central-services"
 AppLifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
-
-# FastAPI's own OpenTelemetry hooks cost 9 % of a bare request even when nothing is exported.
-_NO_TELEMETRY = TelemetryConfig(tracing=False, metrics=False, logs=False, operation_spans=False)
 
 
 class _Service(LeanFastAPI):
@@ -64,6 +66,7 @@ def build_app(
     lifespans: Sequence[AppLifespan] = (),
     checks: Sequence[HealthCheck] = (),
     rate_limit_key: KeyFunction | None = None,
+    telemetry: TelemetryConfig | None = None,
 ) -> FastAPI:
     """Return the application with everything the platform promises around the project's routers.
 
@@ -75,6 +78,8 @@ def build_app(
         checks: Its readiness checks.
         rate_limit_key: Names who a request is counted for (a user id, say) from its ASGI scope;
             None, from it or as it, means the client's address.
+        telemetry: What FastAPI records with OpenTelemetry, and the providers it uses; None, for
+            nothing, is faster (`middleware/stack.py`).
 
     Raises:
         InsecureSettingsError: When a production service would start insecurely.
@@ -84,12 +89,20 @@ def build_app(
     parts, probes = [*lifespans], [*checks]
     parts.insert(0, jobs_lifespan(settings))
     parts.insert(0, relay_lifespan(settings.database))
+    central_auth = build_central_auth(settings)
+    forwarding = forwarder_lifespan(
+        settings.central_audit,
+        lambda: open_central_audit(settings, central_auth),
+    )
+    parts.insert(0, forwarding)
     parts.insert(0, audit_lifespan(settings, service_version))
+    parts.insert(0, central_auth.lifespan)
+    probes.append(central_auth.check())
     # The first to open and the last to close: others keep what they have in it.
     parts.insert(0, database_lifespan)
     app = _Service(
         title=settings.app_name,
-        telemetry=_NO_TELEMETRY,
+        telemetry=telemetry,
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json" if settings.docs_enabled else None,
@@ -97,9 +110,11 @@ def build_app(
         responses=problem_responses(),
     )
     app.state.settings = settings
+    app.state.central_auth = central_auth
     install_error_handlers(app)
     record_refusals(app)
     probes.append(audit_check(app))
+    probes.append(forwarder_check(app, settings.central_audit))
     probes.append(jobs_check(lambda: getattr(app.state, "jobs", None)))
     install_health(app, settings, checks=probes)
     install_database(app)
@@ -126,6 +141,33 @@ def check_settings(settings: PlatformSettings) -> None:
     check_audit_settings(settings.audit)
     AddressPolicy(settings.http_client.allowed_internal_hosts)
     _add_middleware(FastAPI(), settings, None, None)
+
+
+def build_central_auth(settings: PlatformSettings) -> CentralAuth:
+    """Return what checks callers' tokens and gets this service's own; it opens nothing yet."""
+    return CentralAuth(
+        settings.central_auth,
+        settings.http_client,
+        realm=DISTRIBUTION,
+        observers=[name_actor],
+    )
+
+
+@asynccontextmanager
+async def open_central_audit(
+    settings: PlatformSettings,
+    auth: CentralAuth | None = None,
+) -> AsyncGenerator[AuditServiceClient]:
+    """Open a client of the central audit service, with what it authenticates with."""
+    async with AsyncExitStack() as stack:
+        known = auth or build_central_auth(settings)
+        if auth is None:
+            stack.push_async_callback(known.aclose)
+        client = AuditServiceClient(
+            settings.central_audit, settings.http_client, lambda: known.service_tokens
+        )
+        stack.push_async_callback(client.aclose)
+        yield client
 
 
 def _add_middleware(

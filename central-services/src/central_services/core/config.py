@@ -22,6 +22,8 @@ from pydantic_settings import (
 
 from ..jobs.stores.settings import ServerJobsSettings as JobsSettings
 from .audit_settings import AuditSettings
+from .central_audit_settings import CentralAuditSettings
+from .central_auth_settings import CentralAuthSettings
 from .database_settings import DatabaseSettings
 from .file_settings import UploadsSettings
 from .mail_settings import MailSettings
@@ -233,6 +235,8 @@ class PlatformSettings(BaseSettings):
     uploads: UploadsSettings = UploadsSettings.model_construct()
     database: DatabaseSettings = DatabaseSettings.model_construct()
     audit: AuditSettings = AuditSettings.model_construct()
+    central_auth: CentralAuthSettings = CentralAuthSettings.model_construct()
+    central_audit: CentralAuditSettings = CentralAuditSettings.model_construct()
     health: HealthSettings = HealthSettings.model_construct()
 
     @classmethod

@@ -99,14 +99,15 @@ class Database:
         file: Where a SQLite database is; None for PostgreSQL.
         engine: The engine that writes. On SQLite it has one connection, so a transaction that
             opens another beside itself waits for itself: pass the session on instead.
+        reader: The engine that reads; on PostgreSQL it shares the connections of the other.
     """
 
     def __init__(self, settings: DatabaseSettings) -> None:
         """Make the pools; nothing is connected before it is needed."""
         self.file = sqlite_path(settings)
-        self.engine, self._reader = make_engines(settings)
+        self.engine, self.reader = make_engines(settings)
         self._writes = async_sessionmaker(self.engine, expire_on_commit=False)
-        self._reads = async_sessionmaker(self._reader, expire_on_commit=False)
+        self._reads = async_sessionmaker(self.reader, expire_on_commit=False)
         self._is_test = False
 
     @asynccontextmanager
@@ -174,7 +175,7 @@ class Database:
     async def aclose(self) -> None:
         """Close every connection."""
         await self.engine.dispose()
-        await self._reader.dispose()
+        await self.reader.dispose()
 
     @asynccontextmanager
     async def _read_only_for_now(self, session: AsyncSession) -> AsyncGenerator[None]:

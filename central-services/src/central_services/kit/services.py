@@ -42,6 +42,34 @@ class UnknownServiceError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class Call:
+    """That a service calls another.
+
+    Attributes:
+        service: The called one.
+        permissions: What the caller needs there.
+    """
+
+    service: str
+    permissions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """Pages of a service that people sign in to at the auth service.
+
+    Attributes:
+        client_id: What that knows them as.
+        name: What people see.
+        callback: The path that people are sent back to.
+    """
+
+    client_id: str
+    name: str
+    callback: str
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
     """One service, declared in the table of `central_services.services`. Nothing of it is imported yet.
 
@@ -54,6 +82,9 @@ class Service:
             for its address, as in `("AUTH__ISSUER", "{url}")`.
         own: Settings of its own that hold its address, in the same form, for when its port is another;
             `{auth}` stands for the address of that service, and leaves the setting out where it does not run.
+        calls: The services that it calls, as itself (`identity.py`).
+        lets_projects: What a project that is connected to it may do there.
+        pages: Its pages for people, if it has any.
     """
 
     name: str
@@ -62,6 +93,9 @@ class Service:
     engines: tuple[EngineName, ...] = ()
     exports: tuple[tuple[str, str], ...] = ()
     own: tuple[tuple[str, str], ...] = ()
+    calls: tuple[Call, ...] = ()
+    lets_projects: tuple[str, ...] = ()
+    pages: Pages | None = None
 
     @property
     def package(self) -> str:

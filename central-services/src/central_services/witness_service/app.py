@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from ..clients.errors import HttpClientError
 from ..clients.http import HttpClient
 from ..core.app import build_app
+from ..kit.telemetry.recording import Telemetry
 from ..utils.logging import get_logger
 from .endpoints import router
 from .service import Witness, keys_by_origin, make_cosigner
@@ -32,8 +33,14 @@ def build(settings: Settings) -> FastAPI:
     # Each log comes with each of its checkpoints, one a second; they have proven who they are.
     routes = {"POST /add-checkpoint": 60_000, **limits.routes}
     own = settings.model_copy(update={"rate_limit": limits.model_copy(update={"routes": routes})})
-    app = build_app(own, routers=[router], lifespans=[witness_lifespan])
-    app.state.settings = settings
+    telemetry = Telemetry(settings.telemetry, "witness", settings.environment)
+    app = build_app(
+        own,
+        routers=[router],
+        lifespans=[telemetry.lifespan, witness_lifespan],
+        telemetry=telemetry.config,
+    )
+    app.state.settings, app.state.telemetry = settings, telemetry
     return app
 
 
@@ -80,7 +87,9 @@ async def witness_lifespan(app: FastAPI) -> AsyncGenerator[None]:
     # Whom the settings name may be inside.
     hosts = [urlsplit(address).hostname or "" for address in options.log_lists]
     allowed = (*calls.allowed_internal_hosts, *filter(None, hosts))
-    http = HttpClient(calls.model_copy(update={"allowed_internal_hosts": allowed}))
+    http = app.state.telemetry.http_client(
+        calls.model_copy(update={"allowed_internal_hosts": allowed})
+    )
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(http.aclose)
         app.state.witness = Witness(

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import random
 import sqlite3
+import time
 import uuid
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
 
 MAX_WAIT_S = 60.0
 STOP_S = 5.0
+PRUNE_EVERY_S = 3_600.0
+PRUNE_STEP = 500
 LEASE_S = (
     120.0  # longer than a call may take; a process that dies holds the others up for no longer
 )
@@ -176,14 +179,33 @@ class Forwarder:
             return str(error)
         return ""
 
+    async def prune(self) -> int:
+        """Delete the copies of what the trail does not have any more; return how many that were."""
+        total, after = 0, -1
+        while not self._stopping.is_set():
+            gone, last = await self._in_thread(
+                self._forwarding.prune, self._trail, after=after, limit=PRUNE_STEP
+            )
+            total += gone
+            if last is None:
+                break
+            after = last
+        if total:
+            log.info("audit_forwarded_events_pruned", count=total)
+        return total
+
     async def run(self) -> None:
         """Forward until `stop`; one process of those that share a trail does it at a time."""
+        prune_at = 0.0
         while not self._stopping.is_set():
             wait = self._settings.interval_s
             try:
                 if await self._in_thread(self._forwarding.lead, self._holder, LEASE_S):
                     if await self.step():
                         wait = 0.0
+                    elif time.monotonic() >= prune_at:
+                        await self.prune()
+                        prune_at = time.monotonic() + PRUNE_EVERY_S
                     self._failures = 0
                     self.problem = ""
             except (AuditServiceUnavailableError, sqlite3.Error) as error:
@@ -265,6 +287,9 @@ def forwarder_lifespan(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
+        if not settings.enabled:
+            yield
+            return
         audit: AuditLog = app.state.audit
         async with (
             opening() as client,
@@ -291,6 +316,8 @@ def forwarder_check(app: FastAPI, settings: CentralAuditSettings) -> HealthCheck
     """
 
     async def check() -> bool:
+        if not settings.enabled:
+            return True
         forwarder: Forwarder | None = getattr(app.state, "audit_forwarder", None)
         if forwarder is None or forwarder.task is None or forwarder.task.done():
             return False

@@ -2,7 +2,8 @@
 """What was forwarded: a table beside the trail, which is the outbox.
 
 Events leave the trail in its order. Each is written down here, as it will be sent, in the transaction
-that moves the cursor on, so that a repetition sends the same bytes. It stays, with its receipt.
+that moves the cursor on, so that a repetition sends the same bytes. It stays, with its receipt, for as
+long as the trail has it: what was dropped there at the end of its retention goes here too.
 """
 
 from __future__ import annotations
@@ -96,7 +97,8 @@ class Forwarding:
         path.touch(mode=0o600)
         # One thread at a time uses it, not always the same one.
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        for pragma in ("busy_timeout = 10000", "journal_mode = WAL", "synchronous = FULL"):
+        pragmas = ("busy_timeout = 10000", "journal_mode = WAL", "synchronous = FULL")
+        for pragma in (*pragmas, "secure_delete = ON"):
             self._connection.execute(f"PRAGMA {pragma}")
         self._connection.executescript(_TABLES)
 
@@ -214,6 +216,26 @@ class Forwarding:
             "UPDATE events SET receipt = ? WHERE id = ?",
             [(receipt, event_id) for event_id, receipt in receipts.items()],
         )
+
+    def prune(self, trail: sqlite3.Connection, *, after: int, limit: int) -> tuple[int, int | None]:
+        """Delete events with receipts that the trail has dropped.
+
+        Args:
+            trail: The trail, open to be read.
+            after: Only those with a higher number in the trail are looked at.
+            limit: How many of them.
+
+        Returns:
+            How many were deleted, and the number of the last that was looked at; None at the end.
+        """
+        rows = self._connection.execute(
+            "SELECT seq FROM events WHERE receipt IS NOT NULL AND seq > ? ORDER BY seq LIMIT ?",
+            (after, limit),
+        ).fetchall()
+        there = "SELECT 1 FROM records WHERE seq = ?"
+        gone = [row for row in rows if trail.execute(there, row).fetchone() is None]
+        self._write("DELETE FROM events WHERE seq = ?", gone)
+        return len(gone), rows[-1][0] if rows else None
 
     def find(self, event_id: str) -> Forwarded | None:
         """Return an event, or None when it was not taken from the trail yet."""

@@ -53,8 +53,13 @@ class AccessTokens:
     keys: KeySource
     clock: Callable[[], float]
 
-    async def verify(self, token: str) -> Claims:
+    async def verify(self, token: str, *, bearer: bool = True) -> Claims:
         """Return the claims of a token that is valid now, and meant for this service.
+
+        Args:
+            token: The token.
+            bearer: Whether it is used as a bearer token, so must not be bound to a key; of others the
+                caller has to ask for the key.
 
         Raises:
             InvalidTokenError: When it is not.
@@ -64,17 +69,20 @@ class AccessTokens:
             raise InvalidTokenError("not a compact JWS of a sane size")
         signed, _, third = token.rpartition(".")
         first, second = signed.split(".")
-        header = _object(_decoded(first))
+        header = json_object(decoded(first))
         algorithm, kid = self._read(header)
-        signature = _decoded(third)
+        signature = decoded(third)
         for key in await self.keys.find(kid, algorithm):
-            if _holds(algorithm, signed.encode(), signature, key.key):
+            if holds(algorithm, signed.encode(), signature, key.key):
                 break
         else:
             raise InvalidTokenError("no key of the issuer made the signature")
-        claims = _object(_decoded(second))
+        claims = json_object(decoded(second))
         self._check_purpose(header, claims)
         self._check_times(claims)
+        if bearer and "cnf" in claims:
+            # RFC 9449 section 7.1, RFC 8705: whoever stole it has not the key, and is not asked for it.
+            raise InvalidTokenError("bound to a key, so not a bearer token")
         return claims
 
     def _read(self, header: Claims) -> tuple[str, str | None]:
@@ -107,10 +115,9 @@ class AccessTokens:
                 raise InvalidTokenError(f"{name} is missing or has another type")
         if not claims["sub"]:
             raise InvalidTokenError("sub is empty")
-        if "cnf" in claims:
-            # RFC 9449 section 7.1, RFC 8705: whoever stole it has not the key, and we don't ask for it.
-            raise InvalidTokenError("bound to a key, so not a bearer token")
         if str(header.get("typ", "")).lower() in _ACCESS_TOKEN:
+            if self.settings.require_at_jwt and not (claims.get("client_id") and claims.get("jti")):
+                raise InvalidTokenError("client_id or jti is missing (RFC 9068 section 2.2)")
             return
         if claims.keys() & _NOT_OF_ACCESS or claims.get("token_use", "access") != "access":
             raise InvalidTokenError("an ID or logout token")
@@ -119,15 +126,16 @@ class AccessTokens:
 
     def _check_times(self, claims: Claims) -> None:
         now, leeway = self.clock(), self.settings.leeway_s
-        if _moment(claims, "exp") + leeway <= now:
+        if moment(claims, "exp") + leeway <= now:
             raise InvalidTokenError("expired")
-        if _moment(claims, "iat") > now + leeway:
+        if moment(claims, "iat") > now + leeway:
             raise InvalidTokenError("issued in the future")
-        if "nbf" in claims and _moment(claims, "nbf") > now + leeway:
+        if "nbf" in claims and moment(claims, "nbf") > now + leeway:
             raise InvalidTokenError("not valid yet")
 
 
-def _holds(algorithm: str, signed: bytes, signature: bytes, key: object) -> bool:
+def holds(algorithm: str, signed: bytes, signature: bytes, key: object) -> bool:
+    """Whether a key made a signature."""
     # The two names of one algorithm (RFC 9864); the library warns of the older one.
     name = "Ed25519" if algorithm == "EdDSA" else algorithm
     model = JWSRegistry.algorithms[name]
@@ -137,8 +145,12 @@ def _holds(algorithm: str, signed: bytes, signature: bytes, key: object) -> bool
         return False
 
 
-def _decoded(part: str) -> bytes:
-    """Return what unpadded base64url stands for, in its one canonical spelling (RFC 7515)."""
+def decoded(part: str) -> bytes:
+    """Return what unpadded base64url stands for, in its one canonical spelling (RFC 7515).
+
+    Raises:
+        InvalidTokenError: When it is none.
+    """
     try:
         plain = base64.b64decode(part + "=" * (-len(part) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError) as error:
@@ -148,8 +160,12 @@ def _decoded(part: str) -> bytes:
     return plain
 
 
-def _object(plain: bytes) -> dict[str, object]:
-    """Return a JSON object in which each name occurs once (RFC 7519 section 4)."""
+def json_object(plain: bytes) -> dict[str, object]:
+    """Return a JSON object in which each name occurs once (RFC 7519 section 4).
+
+    Raises:
+        InvalidTokenError: When it is none.
+    """
 
     def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
         found = dict(pairs)
@@ -166,8 +182,12 @@ def _object(plain: bytes) -> dict[str, object]:
     return value
 
 
-def _moment(claims: Claims, name: str) -> float:
-    """Return a NumericDate (RFC 7519 section 2); a bool is an int to Python."""
+def moment(claims: Claims, name: str) -> float:
+    """Return a NumericDate (RFC 7519 section 2); a bool is an int to Python.
+
+    Raises:
+        InvalidTokenError: When there is none.
+    """
     value = claims.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidTokenError(f"{name} is missing or no number")

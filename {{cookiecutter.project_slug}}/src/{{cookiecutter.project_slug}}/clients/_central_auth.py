@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -22,17 +23,22 @@ if TYPE_CHECKING:
     from ..core.central_auth_settings import CentralAuthSettings
     from ..core.config import HttpClientSettings
     from ._access_tokens import AccessTokens
+    from ._dpop import Proofs, ProvenRequest
     from ._issuer import Issuer
     from ._key_set import KeysUnavailableError, VerificationKey
     from .http import HttpClient
 
 _log = get_logger("central_auth")
 
+_TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}").fullmatch
+"""What an organisation may be called where it is the name of a tenant: in keys, paths and log lines."""
+
 
 class UnauthenticatedError(ServiceError):
     """The request has no valid access token."""
 
     status: ClassVar[int] = 401
+    type: ClassVar[str] = "urn:slipway:auth:not-authenticated"
     title: ClassVar[str] = "Unauthorized"
 
 
@@ -40,6 +46,7 @@ class PermissionDeniedError(ServiceError):
     """The caller may not do this."""
 
     status: ClassVar[int] = 403
+    type: ClassVar[str] = "urn:slipway:auth:forbidden"
     title: ClassVar[str] = "Forbidden"
 
 
@@ -47,6 +54,7 @@ class AuthUnavailableError(ServiceError):
     """Tokens can't be checked, because the issuer was never reached."""
 
     status: ClassVar[int] = 503
+    type: ClassVar[str] = "urn:slipway:auth:issuer-unavailable"
     title: ClassVar[str] = "Service Unavailable"
 
 
@@ -76,6 +84,17 @@ class CurrentUser:
     def is_service(self) -> bool:
         """Whether no person is behind the token (client credentials)."""
         return self.subject == self.client_id
+
+    @property
+    def tenant(self) -> str:
+        """The organisation, which `require_tenant` has seen to.
+
+        Raises:
+            PermissionDeniedError: The token names none, or what can't be one's name.
+        """
+        if self.org is None or not _TENANT(self.org):
+            raise PermissionDeniedError("The token names no organisation.")
+        return self.org
 
     @classmethod
     def of(cls, claims: Mapping[str, object], settings: CentralAuthSettings) -> CurrentUser:
@@ -152,6 +171,7 @@ class CentralAuth:
         self._client: HttpClient | None = None
         self._issuer: Issuer | None = None
         self._tokens: AccessTokens | None = None
+        self._proofs: Proofs | None = None
         self._own: ServiceTokens | None = None
 
     @asynccontextmanager
@@ -172,22 +192,34 @@ class CentralAuth:
             await self._client.aclose()
         self._client = self._issuer = self._tokens = self._own = None
 
-    async def current_user(self, token: str) -> CurrentUser:
+    async def current_user(self, token: str, request: ProvenRequest | None = None) -> CurrentUser:
         """Return who a token is of.
+
+        Args:
+            token: The token.
+            request: The request that proves to have its key (`Authorization: DPoP`); None for a
+                bearer token, which must not be bound to one.
 
         Raises:
             UnauthenticatedError: When it is not valid; the log has the reason.
             AuthUnavailableError: When nobody can tell.
         """
         from ._access_tokens import InvalidTokenError  # noqa: PLC0415  # imports the JOSE library
+        from ._dpop import InvalidProofError  # noqa: PLC0415  # the same
         from ._key_set import KeysUnavailableError  # noqa: PLC0415  # the same
 
         try:
-            claims = await self._access_tokens().verify(token)
+            claims = await self._access_tokens().verify(token, bearer=request is None)
+            if request is not None:
+                self._read_proofs().check(request, token, claims)
+        except InvalidProofError as error:
+            _log.info("dpop_proof_refused", reason=str(error))
+            text = "The DPoP proof does not hold for this request and token."
+            raise self.unauthenticated(text, "invalid_dpop_proof", bearer=False) from error
         except InvalidTokenError as error:
             _log.info("access_token_refused", reason=str(error))
             text = "The access token is not valid here: it is expired, forged or for others."
-            raise self.unauthenticated(text, "invalid_token") from error
+            raise self.unauthenticated(text, "invalid_token", bearer=request is None) from error
         except KeysUnavailableError as error:
             raise _unavailable(error) from error
         return CurrentUser.of(claims, self.settings)
@@ -228,17 +260,24 @@ class CentralAuth:
                     settings.client_secret,
                     settings.client_key,
                     settings.audience_parameter,
+                    settings.assertion_audience,
                 )
             self._own = ServiceTokens(
-                credentials, self._http, self._token_url, clock=self._monotonic, now=self._clock
+                credentials, self._http, self.token_url, clock=self._monotonic, now=self._clock
             )
         return self._own
 
-    def unauthenticated(self, detail: str, error: str = "") -> UnauthenticatedError:
-        """Return a 401 with the challenge of RFC 6750 section 3."""
-        challenge = f'Bearer realm="{self.realm}"'
+    def unauthenticated(
+        self, detail: str, error: str = "", *, bearer: bool = True
+    ) -> UnauthenticatedError:
+        """Return a 401 with the challenge of RFC 6750 section 3, or of RFC 9449 section 7.1."""
+        challenge = f'{"Bearer" if bearer else "DPoP"} realm="{self.realm}"'
         if error:
             challenge += f', error="{error}", error_description="{detail}"'
+        if not bearer:
+            from ._dpop import ALGORITHMS  # noqa: PLC0415  # imports the JOSE library
+
+            challenge += f', algs="{" ".join(ALGORITHMS)}"'
         return UnauthenticatedError(detail, headers={"www-authenticate": challenge})
 
     def denied(self, detail: str, wanted: Sequence[str] = ()) -> PermissionDeniedError:
@@ -265,7 +304,13 @@ class CentralAuth:
 
         return HealthCheck("central_auth", check, critical=False)
 
-    async def _token_url(self) -> str:
+    async def token_url(self) -> str:
+        """Return where tokens are got, as the settings or else the issuer's metadata say.
+
+        Raises:
+            ServiceTokenError: The issuer says it not.
+            HttpClientError: It can't be asked.
+        """
         from ._key_set import IssuerError  # noqa: PLC0415  # imports the JOSE library
 
         try:
@@ -281,6 +326,16 @@ class CentralAuth:
             keys = KeySource(self.settings, self._read_issuer(), clock=self._monotonic)
             self._tokens = AccessTokens(self.settings, keys, self._clock)
         return self._tokens
+
+    def _read_proofs(self) -> Proofs:
+        if self._proofs is None:
+            from ._dpop import Proofs  # noqa: PLC0415  # imports the JOSE library
+
+            settings = self.settings
+            self._proofs = Proofs(
+                lifetime_s=settings.dpop_proof_s, leeway_s=settings.leeway_s, clock=self._clock
+            )
+        return self._proofs
 
     def _read_issuer(self) -> Issuer:
         if self._issuer is None:

@@ -39,6 +39,8 @@ class Issuer:
             IssuerError: When it can't be used.
             HttpClientError: When it can't be had.
         """
+        if self._settings.jwks is not None:
+            return _parsed(self._settings.jwks, "in the setting JWKS")
         url = self._settings.jwks_url or await self._endpoint("jwks_uri")
         try:
             return await self._get(url)
@@ -71,8 +73,12 @@ class Issuer:
         )
         if answer.status_code != 200:
             raise IssuerError(f"it answers {answer.status_code} to {url}")
-        try:
-            found: object = orjson.loads(answer.content)
-        except orjson.JSONDecodeError as error:
-            raise IssuerError(f"it answers no JSON to {url}") from error
-        return found
+        return _parsed(answer.content, f"at {url}")
+
+
+def _parsed(text: str | bytes, where: str) -> object:
+    try:
+        found: object = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise IssuerError(f"there is no JSON {where}") from error
+    return found

@@ -13,7 +13,7 @@ No request costs a call to the issuer: its keys are fetched at first use and kep
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 from fastapi.openapi.models import HTTPBearer
@@ -29,6 +29,9 @@ from ._central_auth import (
 )
 from .credentials import ServiceTokenError
 
+if TYPE_CHECKING:
+    from ._dpop import ProvenRequest
+
 __all__ = [
     "AuthUnavailableError",
     "CentralAuth",
@@ -37,30 +40,35 @@ __all__ = [
     "ServiceTokenError",
     "UnauthenticatedError",
     "require",
+    "require_any",
     "require_auth",
     "require_role",
+    "require_tenant",
     "service_token",
 ]
 
 
-class _BearerToken(SecurityBase):
-    """The token of a request (RFC 6750 section 2.1), and its entry in the API description."""
+class _AccessToken(SecurityBase):
+    """The token of a request (RFC 6750 section 2.1), and its entry in the API description.
+
+    One that is bound to a key comes as `Authorization: DPoP`, with a proof (RFC 9449 section 7.1).
+    """
 
     def __init__(self) -> None:
         self.model = HTTPBearer(bearerFormat="JWT", description="An access token of the issuer.")
         self.scheme_name = "bearer"
 
-    async def __call__(self, request: Request) -> str:
+    async def __call__(self, request: Request) -> tuple[str, bool]:
         values = request.headers.getlist("authorization")
         auth = _auth_of(request)
         if not values:
             raise auth.unauthenticated("Send an access token: Authorization: Bearer ...")
         scheme, _, token = values[0].partition(" ")
-        if len(values) > 1 or scheme.lower() != "bearer" or not token.strip():
+        if len(values) > 1 or scheme.lower() not in {"bearer", "dpop"} or not token.strip():
             raise auth.unauthenticated(
                 "Send one access token, as a bearer token.", "invalid_request"
             )
-        return token.strip()
+        return token.strip(), scheme.lower() == "bearer"
 
 
 def _auth_of(request: Request) -> CentralAuth:
@@ -69,7 +77,7 @@ def _auth_of(request: Request) -> CentralAuth:
 
 
 async def require_auth(
-    request: Request, token: Annotated[str, Depends(_BearerToken())]
+    request: Request, sent: Annotated[tuple[str, bool], Depends(_AccessToken())]
 ) -> CurrentUser:
     """Return who calls, for a parameter of an endpoint; without a valid token the answer is 401.
 
@@ -78,11 +86,22 @@ async def require_auth(
         AuthUnavailableError: When nobody can tell.
     """
     auth = _auth_of(request)
-    user = await auth.current_user(token)
+    token, is_bearer = sent
+    user = await auth.current_user(token, None if is_bearer else _proven(request))
     set_user_context(user_id=user.subject)
     for observe in auth.observers:
         observe(request, user)
     return user
+
+
+def _proven(request: Request) -> ProvenRequest:
+    """Return what a proof has to name of a request."""
+    from ._dpop import ProvenRequest  # noqa: PLC0415  # imports the JOSE library
+
+    scope, root = request.scope, request.scope.get("root_path", "")
+    paths = {scope["path"], root + scope["path"]}
+    proofs = request.headers.getlist("dpop")
+    return ProvenRequest(request.method, request.headers.get("host", ""), paths, proofs)
 
 
 _User = Annotated[CurrentUser, Depends(require_auth)]
@@ -102,6 +121,30 @@ def require(*permissions: str) -> Dependency:
         return user
 
     return permitted
+
+
+def require_any(*permissions: str) -> Dependency:
+    """Return a dependency that lets only those pass who have at least one of these permissions."""
+
+    async def permitted(request: Request, user: _User) -> CurrentUser:
+        if user.permissions.isdisjoint(permissions):
+            raise _auth_of(request).denied("You may not do this.", permissions)
+        return user
+
+    return permitted
+
+
+async def require_tenant(request: Request, user: _User) -> CurrentUser:
+    """Return who calls and is of an organisation, `user.tenant`; without one the answer is 403.
+
+    Raises:
+        PermissionDeniedError: When the token names none.
+    """
+    try:
+        _ = user.tenant
+    except PermissionDeniedError as error:
+        raise _auth_of(request).denied(str(error)) from None
+    return user
 
 
 def require_role(*roles: str) -> Dependency:

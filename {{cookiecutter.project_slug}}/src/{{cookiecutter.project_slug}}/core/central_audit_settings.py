@@ -2,31 +2,20 @@
 """Settings of the audit client: where events are forwarded to, as whom, and how their receipts are checked."""
 
 from collections.abc import Iterator
-from typing import Annotated
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import Field, SecretStr
 
-from .sections import CommaList, Section
-
-
-def _check_url(url: str) -> str:
-    """Refuse what is no plain http or https URL."""
-    parts = urlsplit(url)
-    if parts.scheme not in {"https", "http"} or not parts.hostname:
-        raise ValueError("write an absolute URL, as in https://audit.example.com")
-    if parts.query or parts.fragment or parts.username or url.endswith("/"):
-        raise ValueError("write it without query, fragment, user and final slash")
-    return url
-
-
-_Url = Annotated[str, AfterValidator(_check_url)]
+from .sections import BaseUrl, CommaList, Section
 
 
 class CentralAuditSettings(Section):
     """Where the trail's events are forwarded to, and as whom."""
 
-    url: _Url = Field(
+    enabled: bool = Field(
+        default=True,
+        description="Whether the service forwards events by itself; otherwise they wait in the trail.",
+    )
+    url: BaseUrl = Field(
         default="http://127.0.0.1:8102",
         description="The central audit service; https in production.",
     )
@@ -46,7 +35,7 @@ class CentralAuditSettings(Section):
     client_key: SecretStr | None = Field(
         default=None, description="Instead of a secret: its private JWK, as JSON."
     )
-    token_url: _Url | None = Field(
+    token_url: BaseUrl | None = Field(
         default=None, description="Where tokens are got; needed with a client id of its own."
     )
     batch: int = Field(default=200, ge=1, le=500, description="Events of one call at most.")
@@ -67,7 +56,8 @@ class CentralAuditSettings(Section):
         urls = (self.url, self.token_url)
         yield (
             "CENTRAL_AUDIT__URL",
-            any(url is not None and not url.startswith("https://") for url in urls),
+            self.enabled
+            and any(url is not None and not url.startswith("https://") for url in urls),
             "events and tokens would travel unencrypted",
             "Set it, and TOKEN_URL where it is set, to https:// URLs.",
         )

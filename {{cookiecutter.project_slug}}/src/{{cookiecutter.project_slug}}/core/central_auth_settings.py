@@ -3,11 +3,10 @@
 
 from collections.abc import Iterator
 from typing import Annotated, Literal, get_args
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from .sections import CommaList, Section
+from .sections import CommaList, Section, Url
 
 Algorithm = Literal[
     "ES256", "ES384", "ES512", "EdDSA", "Ed25519", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512"
@@ -21,23 +20,6 @@ def _known(names: tuple[str, ...]) -> tuple[str, ...]:
     if wrong or not names:
         raise ValueError(f"choose from {', '.join(ALGORITHMS)}")
     return names
-
-
-def check_url(url: str) -> str:
-    """Refuse what is no plain http or https URL.
-
-    Raises:
-        ValueError: Says what to write.
-    """
-    parts = urlsplit(url)
-    if parts.scheme not in {"https", "http"} or not parts.hostname:
-        raise ValueError("write an absolute URL, as in https://auth.example.com")
-    if parts.query or parts.fragment or parts.username:
-        raise ValueError("write it without query, fragment and user")
-    return url
-
-
-Url = Annotated[str, AfterValidator(check_url)]
 
 
 class CentralAuthSettings(Section):
@@ -55,6 +37,10 @@ class CentralAuthSettings(Section):
     jwks_url: Url | None = Field(
         default=None, description="Where the issuer's keys are; by default its metadata says so."
     )
+    jwks: str | None = Field(
+        default=None,
+        description="The issuer's public keys themselves, as a JWK set; then nothing is fetched.",
+    )
     algorithms: Annotated[CommaList, AfterValidator(_known)] = Field(
         default=("ES256", "EdDSA", "RS256"),
         description="Signature algorithms that are accepted, of those that fit the issuer's key.",
@@ -65,6 +51,9 @@ class CentralAuthSettings(Section):
     )
     leeway_s: int = Field(
         default=30, ge=0, le=120, description="Seconds that the issuer's clock may be wrong."
+    )
+    dpop_proof_s: int = Field(
+        default=60, ge=1, le=600, description="Seconds that a proof of a bound token's key works."
     )
     roles_claim: str = Field(
         default="roles", description="Claim of the roles; a dot leads inside: realm_access.roles."
@@ -97,6 +86,10 @@ class CentralAuthSettings(Section):
     )
     audience_parameter: Literal["resource", "audience"] = Field(
         default="resource", description="How the issuer is told whom a token is for (RFC 8707)."
+    )
+    assertion_audience: str | None = Field(
+        default=None,
+        description="Whom an assertion made with CLIENT_KEY is for; by default where tokens are got.",
     )
 
     def insecure(self) -> Iterator[tuple[str, bool, str, str]]:

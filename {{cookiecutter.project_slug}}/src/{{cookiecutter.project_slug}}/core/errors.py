@@ -95,12 +95,14 @@ def problem_body(
 def problem_response(
     status: int,
     *,
+    title: str | None = None,
     detail: str | None = None,
+    type_: str = "about:blank",
     headers: Mapping[str, str] | None = None,
     extensions: Mapping[str, object] | None = None,
 ) -> Response:
     """Return a response that holds a problem document; see `problem_body`."""
-    body = problem_body(status, detail=detail, extensions=extensions)
+    body = problem_body(status, title=title, detail=detail, type_=type_, extensions=extensions)
     return Response(body, status, headers=dict(headers or {}), media_type=PROBLEM_JSON)
 
 

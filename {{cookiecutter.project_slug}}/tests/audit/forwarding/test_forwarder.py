@@ -5,13 +5,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
+from contextlib import closing
 from typing import Any
 
 import pytest
 
+from {{ cookiecutter.project_slug }}.audit import AuditLog
 from {{ cookiecutter.project_slug }}.audit import forwarding as module
 from {{ cookiecutter.project_slug }}.audit.checkpoint import NoteSigner
 from {{ cookiecutter.project_slug }}.audit.forwarding import Forwarding
+from {{ cookiecutter.project_slug }}.audit.schema import TRIGGERS
 from {{ cookiecutter.project_slug }}.clients.audit import AuditServiceUnavailableError
 
 from .conftest import Open, Record
@@ -109,6 +113,26 @@ async def test_another_event_of_the_same_id_is_said_and_stops_nothing(
         await drain(forwarder)
     (conflict,) = forwarding.faulty(10)
     assert (conflict.id, conflict.reason) == (ids[1], "409 Event differs from the one stored: ")
+
+
+async def test_copies_go_with_what_the_trail_drops_once_they_have_receipts(
+    service: StandIn, record: Record, trail: AuditLog, open_one: Open, forwarding: Forwarding
+):
+    kept, first, second = await record(3)
+    service.sealed = 2
+    async with open_one() as forwarder:
+        await drain(forwarder)
+        with closing(sqlite3.connect(trail.file, isolation_level=None)) as connection:
+            for name in TRIGGERS:  # as if their retention had ended
+                connection.execute(f"DROP TRIGGER {name}")
+            connection.execute("DELETE FROM records WHERE seq > 0")
+        pruned = [await forwarder.prune()]  # the last one has no receipt yet
+        service.sealed = 3
+        await drain(forwarder)
+        pruned += [await forwarder.prune(), await forwarder.prune()]
+    assert pruned == [1, 1, 0]
+    assert [forwarding.find(one) is None for one in (kept, first, second)] == [False, True, True]
+    assert list(service.events) == [kept, first, second]
 
 
 async def test_receipts_that_are_not_there_yet_are_asked_for_again(

@@ -58,6 +58,17 @@ async def test_started_service_forwards_what_it_records(
 
 
 @pytest.mark.anyio
+async def test_service_that_is_told_not_to_forwards_nothing(
+    own_trail: Path, service: StandIn, serve: Callable[..., Any]
+):
+    async with serve(central_audit={"enabled": False, "url": service.url}) as client:
+        ready = (await client.get("/health/ready")).json()
+    assert ready["checks"]["central_audit"]["status"]
+    assert service.events == {}
+    assert "0 events sent" in run("forwarding")
+
+
+@pytest.mark.anyio
 async def test_readiness_says_when_the_service_refuses_events(
     own_trail: Path, service: StandIn, serve: Callable[..., Any]
 ):

@@ -119,6 +119,17 @@ async def test_key_instead_of_a_secret_signs_an_assertion(
     assert 0 < claims["exp"] - claims["iat"] <= 60
 
 
+async def test_assertion_may_be_for_another_address_than_it_is_sent_to(
+    make_auth: MakeAuth, issuer: Issuer
+):
+    key = jwk.generate_key("EC", "P-256")
+    own = {"client_id": "me", "client_key": json.dumps(key.as_dict(private=True))}
+    auth = make_auth(**own, assertion_audience="https://auth.example.com")
+    await auth.service_token(audience="a")
+    claims = jwt.decode(issuer.issued[0]["client_assertion"], key, algorithms=["ES256"]).claims
+    assert claims["aud"] == "https://auth.example.com"
+
+
 @pytest.mark.parametrize("text", ["", "x", "[]", "{}", '{"kty": "EC"}'])
 async def test_key_that_is_none_is_said_without_showing_it(make_auth: MakeAuth, text: str):
     auth = make_auth(client_id="me", client_key=text or " ")

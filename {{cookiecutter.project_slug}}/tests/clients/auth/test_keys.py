@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 from typing import Any
 
 import pytest
@@ -204,3 +205,16 @@ def test_private_parts_of_a_published_key_are_not_read():
     pair = jwk.generate_key("EC", "P-256").as_dict(private=True)
     (found,) = read_keys({"keys": [pair]})
     assert not found.key.is_private
+
+
+async def test_keys_in_the_settings_are_used_and_nobody_is_asked(
+    make_auth: MakeAuth, issuer: Issuer
+):
+    auth, token = make_auth(jwks=json.dumps(issuer.published)), issuer.token()
+    assert (await auth.current_user(token)).subject == "user-1"
+    issuer.rotate()
+    with pytest.raises(UnauthenticatedError):
+        await auth.current_user(issuer.token())
+    assert issuer.requests == []
+    with pytest.raises(AuthUnavailableError):
+        await make_auth(jwks="{").keys()

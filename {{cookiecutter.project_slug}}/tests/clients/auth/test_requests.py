@@ -14,8 +14,10 @@ from {{ cookiecutter.project_slug }}.clients import _central_auth, auth
 from {{ cookiecutter.project_slug }}.clients.auth import (
     CurrentUser,
     require,
+    require_any,
     require_auth,
     require_role,
+    require_tenant,
     service_token,
 )
 from tests.auth_fixtures import Issuer
@@ -36,6 +38,16 @@ async def write(
     user: Annotated[CurrentUser, Depends(require("orders:write", "orders:read"))],
 ) -> str:
     return user.subject
+
+
+@router.get("/read", dependencies=[Depends(require_any("orders:read", "orders:admin"))])
+async def read() -> str:
+    return "orders"
+
+
+@router.get("/ours")
+async def ours(user: Annotated[CurrentUser, Depends(require_tenant)]) -> str:
+    return user.tenant
 
 
 @router.get("/admin", dependencies=[Depends(require_role("admin", "owner"))])
@@ -146,6 +158,23 @@ async def test_sentry_is_told_who_calls(
     monkeypatch.setattr(auth, "set_user_context", lambda **user: told.append(user))
     await caller.get("/me", headers=signed_in())
     assert told == [{"user_id": "user-1"}]
+
+
+async def test_one_of_several_permissions_is_enough(
+    caller: httpx2.AsyncClient, signed_in: SignedIn
+):
+    for name in ("orders:read", "orders:admin"):
+        assert (await caller.get("/read", headers=signed_in(name))).status_code == 200
+    answer = await caller.get("/read", headers=signed_in("orders:write"))
+    assert (answer.status_code, answer.json()["type"]) == (403, "urn:slipway:auth:forbidden")
+    assert 'scope="orders:read orders:admin"' in answer.headers["www-authenticate"]
+
+
+async def test_tenant_is_that_of_the_token(caller: httpx2.AsyncClient, signed_in: SignedIn):
+    assert (await caller.get("/ours", headers=signed_in())).json() == "acme"
+    answer = await caller.get("/ours", headers=signed_in(org=None))
+    assert answer.status_code == 403
+    assert 'error="insufficient_scope"' in answer.headers["www-authenticate"]
 
 
 async def test_own_token_is_got_once_for_calls_to_another_service(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from {{ cookiecutter.project_slug }}.clients.auth import UnauthenticatedError
+from {{ cookiecutter.project_slug }}.clients.auth import PermissionDeniedError, UnauthenticatedError
 from tests.auth_fixtures import AUDIENCE, Issuer
 
 from .conftest import Clock, MakeAuth
@@ -165,3 +165,23 @@ async def test_claims_of_another_shape_give_nothing(make_auth: MakeAuth, issuer:
 async def test_a_service_is_told_from_a_person(make_auth: MakeAuth, issuer: Issuer):
     user = await make_auth().current_user(issuer.token(sub="shop", client_id="shop"))
     assert user.is_service
+
+
+@pytest.mark.parametrize("missing", [{"client_id": None}, {"jti": None}])
+async def test_access_token_lacks_nothing_that_its_profile_asks_for(
+    make_auth: MakeAuth, issuer: Issuer, missing: dict[str, Any]
+):
+    """RFC 9068 section 2.2; a provider that has another profile is one of `require_at_jwt=False`."""
+    token = issuer.sign(issuer.claims(**missing))
+    with pytest.raises(UnauthenticatedError):
+        await make_auth().current_user(token)
+    assert (await make_auth(require_at_jwt=False).current_user(token)).subject == "user-1"
+
+
+@pytest.mark.parametrize("org", [None, "", "*", "../acme", "a b", "x" * 65, 7])
+async def test_only_a_name_is_a_tenant(make_auth: MakeAuth, issuer: Issuer, org: Any):
+    auth = make_auth()
+    assert (await auth.current_user(issuer.token())).tenant == "acme"
+    user = await auth.current_user(issuer.token(org=org))
+    with pytest.raises(PermissionDeniedError):
+        _ = user.tenant

@@ -8,13 +8,10 @@ from ...api.problems import problem_responses
 from ...kit.tenancy import as_tenant
 from .. import schemas
 from ..actions import HOLD_PLACED, HOLD_RELEASED, SHREDDED
-from ..dependencies import Administrator, Audit, AuditParts
+from ..dependencies import REFUSALS, Administrator, Audit, AuditParts
 from ..errors import (
-    ForbiddenError,
     HeldError,
     HoldExistsError,
-    IssuerUnavailableError,
-    TokenError,
     UnknownThingError,
 )
 from ..models import HoldRow
@@ -22,13 +19,11 @@ from ..repository import EventRepository
 
 router = APIRouter(prefix="/v1", tags=["administration"])
 
-_ERRORS = (TokenError, ForbiddenError, IssuerUnavailableError)
-
 
 @router.post(
     "/subjects/shred",
     summary="Shred a person's data",
-    responses=problem_responses(*_ERRORS, UnknownThingError, HeldError, 422),
+    responses=problem_responses(*REFUSALS, UnknownThingError, HeldError, 422),
 )
 async def shred(
     order: schemas.ShredOrder, parts: AuditParts, caller: Administrator, audit: Audit
@@ -53,7 +48,7 @@ def _shown(row: HoldRow) -> schemas.Hold:
     )
 
 
-@router.get("/holds", summary="List holds", responses=problem_responses(*_ERRORS))
+@router.get("/holds", summary="List holds", responses=problem_responses(*REFUSALS))
 async def list_holds(parts: AuditParts, caller: Administrator) -> schemas.Holds:
     """Return the legal holds in force."""
     with as_tenant(caller.tenant):
@@ -66,7 +61,7 @@ async def list_holds(parts: AuditParts, caller: Administrator) -> schemas.Holds:
     "/holds",
     summary="Place a hold",
     status_code=201,
-    responses=problem_responses(*_ERRORS, UnknownThingError, HoldExistsError, 422),
+    responses=problem_responses(*REFUSALS, UnknownThingError, HoldExistsError, 422),
 )
 async def place_hold(
     order: schemas.HoldOrder, parts: AuditParts, caller: Administrator, audit: Audit
@@ -91,7 +86,7 @@ async def place_hold(
     "/holds/{name}",
     summary="Release a hold",
     status_code=204,
-    responses=problem_responses(*_ERRORS, UnknownThingError, 422),
+    responses=problem_responses(*REFUSALS, UnknownThingError, 422),
 )
 async def release_hold(
     name: schemas.Name, parts: AuditParts, caller: Administrator, audit: Audit

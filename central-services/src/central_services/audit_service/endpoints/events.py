@@ -14,16 +14,13 @@ from ...api.problems import problem_responses
 from ...kit.cursors import InvalidCursorError
 from .. import schemas
 from ..actions import EXPORTED, SEARCHED
-from ..dependencies import Audit, AuditParts, Reader, Writer, WriterOrReader
+from ..dependencies import REFUSALS, Audit, AuditParts, Reader, Writer, WriterOrReader
 from ..errors import (
     EventConflictError,
-    ForbiddenError,
     InvalidEventsError,
-    IssuerUnavailableError,
     MalformedBatchError,
     MediaTypeError,
     OverloadedError,
-    TokenError,
     UnknownThingError,
 )
 from ..events import is_time, read_batch, words_of
@@ -34,7 +31,6 @@ from ..service import Shown
 router = APIRouter(prefix="/v1", tags=["events"])
 
 BATCH = "application/cloudevents-batch+json"
-_ERRORS = (TokenError, ForbiddenError, IssuerUnavailableError)
 _EVENT: dict[str, Any] = {
     "type": "object",
     "required": ["specversion", "id", "source", "type", "time", "data"],
@@ -79,7 +75,7 @@ _PLAIN = r"^[^\x00-\x1f\x7f]*$"
     "/events",
     summary="Store events",
     responses=problem_responses(
-        *_ERRORS,
+        *REFUSALS,
         MalformedBatchError,
         MediaTypeError,
         InvalidEventsError,
@@ -105,7 +101,7 @@ async def store_events(request: Request, parts: AuditParts, caller: Writer) -> s
     return schemas.Accepted(accepted=accepted)
 
 
-@router.post("/receipts", summary="Get receipts", responses=problem_responses(*_ERRORS, 422))
+@router.post("/receipts", summary="Get receipts", responses=problem_responses(*REFUSALS, 422))
 async def get_receipts(
     wanted: schemas.ReceiptsWanted, parts: AuditParts, caller: WriterOrReader
 ) -> schemas.Receipts:
@@ -195,7 +191,7 @@ Query_ = Annotated[Wanted, Depends()]
 @router.get(
     "/events",
     summary="Search events",
-    responses=problem_responses(*_ERRORS, InvalidCursorError, 422),
+    responses=problem_responses(*REFUSALS, InvalidCursorError, 422),
 )
 async def search_events(
     wanted: Query_,
@@ -227,7 +223,7 @@ async def record_search(audit: Audit, tenant: str, wanted: Wanted) -> None:
 @router.get(
     "/events/{event_id:path}",
     summary="Get an event",
-    responses=problem_responses(*_ERRORS, UnknownThingError, 422),
+    responses=problem_responses(*REFUSALS, UnknownThingError, 422),
 )
 async def get_event(
     event_id: Annotated[str, Path(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]+$")],
@@ -247,7 +243,7 @@ async def get_event(
     summary="Export events",
     response_class=Response,
     responses={
-        **problem_responses(*_ERRORS, 422),
+        **problem_responses(*REFUSALS, 422),
         200: {"content": {"application/x-ndjson": {"schema": {"type": "string"}}}},
     },
 )

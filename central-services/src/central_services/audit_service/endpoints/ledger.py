@@ -9,8 +9,16 @@ from fastapi import APIRouter, Query
 
 from ...api.problems import problem_responses
 from ...kit.cursors import InvalidCursorError
-from ..dependencies import AuditParts, LedgerApprover, LedgerReads, LedgerWriter, Parts, party_of
-from ..errors import ForbiddenError, IssuerUnavailableError, TokenError, UnknownThingError
+from ..dependencies import (
+    REFUSALS,
+    AuditParts,
+    LedgerApprover,
+    LedgerReads,
+    LedgerWriter,
+    Parts,
+    party_of,
+)
+from ..errors import UnknownThingError
 from ..ledger import schemas
 from ..ledger.approvals import Waiting
 from ..ledger.book import Account
@@ -21,9 +29,8 @@ from ..ledger.service import Result
 
 router = APIRouter(prefix="/v1/ledger", tags=["ledger"])
 
-_ERRORS = (TokenError, ForbiddenError, IssuerUnavailableError)
-_ONE = problem_responses(*_ERRORS, UnknownThingError, 422)
-_LIST = problem_responses(*_ERRORS, InvalidCursorError, 422)
+_ONE = problem_responses(*REFUSALS, UnknownThingError, 422)
+_LIST = problem_responses(*REFUSALS, InvalidCursorError, 422)
 Limit = Annotated[int, Query(ge=1, le=200)]
 CursorText = Annotated[str | None, Query(max_length=1_000)]
 
@@ -41,7 +48,7 @@ def _account(account: Account) -> dict[str, Any]:
 # --- accounts ------------------------------------------------------------------------------------
 
 
-@router.post("/accounts", summary="Make accounts", responses=problem_responses(*_ERRORS, 422))
+@router.post("/accounts", summary="Make accounts", responses=problem_responses(*REFUSALS, 422))
 async def create_accounts(
     order: schemas.NewAccounts, parts: AuditParts, caller: LedgerWriter
 ) -> schemas.AccountResults:
@@ -76,7 +83,7 @@ async def get_account(
 @router.get(
     "/accounts/{account_id}/transfers",
     summary="List an account's transfers",
-    responses=problem_responses(*_ERRORS, InvalidCursorError, UnknownThingError, 422),
+    responses=problem_responses(*REFUSALS, InvalidCursorError, UnknownThingError, 422),
 )
 async def list_transfers_of_account(
     account_id: schemas.LedgerId,
@@ -92,7 +99,7 @@ async def list_transfers_of_account(
 # --- transfers -----------------------------------------------------------------------------------
 
 
-@router.post("/transfers", summary="Make transfers", responses=problem_responses(*_ERRORS, 422))
+@router.post("/transfers", summary="Make transfers", responses=problem_responses(*REFUSALS, 422))
 async def create_transfers(
     order: schemas.NewTransfers, parts: AuditParts, caller: LedgerWriter
 ) -> schemas.TransferResults:
@@ -178,7 +185,7 @@ def _proposal(waiting: Waiting) -> dict[str, Any]:
 @router.post(
     "/transfers/{transfer_id}/approvals",
     summary="Approve or reject",
-    responses=problem_responses(*_ERRORS, UnknownThingError, OwnTransferError, DecidedError, 422),
+    responses=problem_responses(*REFUSALS, UnknownThingError, OwnTransferError, DecidedError, 422),
 )
 async def decide(
     transfer_id: schemas.LedgerId,

@@ -14,12 +14,19 @@ from fastapi.responses import RedirectResponse
 from ...audit import Actor
 from ...audit.checkpoint import CheckpointError
 from ...audit.errors import AuditKeyError, InvalidEventError
+from ...clients.auth import (
+    AuthUnavailableError,
+    PermissionDeniedError,
+    ServiceTokenError,
+    UnauthenticatedError,
+)
 from ...clients.errors import HttpClientError
 from ...kit.cursors import InvalidCursorError
+from ...kit.pages import HEADERS, style_sheet
 from ...utils.logging import get_logger
 from ..actions import SEARCHED
 from ..dependencies import ADMIN, READ, Audit, AuditParts, Parts
-from ..errors import ForbiddenError, TokenError, UnknownThingError
+from ..errors import UnknownThingError
 from ..events import words_of
 from ..pages import Visitor
 from ..receipts import check_receipt
@@ -28,9 +35,15 @@ from ..service import Shown
 
 router = APIRouter(prefix="/ui", include_in_schema=False)
 
-_CSS = (Path(__file__).parent.parent / "static" / "audit.css").read_bytes()
+_CSS = style_sheet(Path(__file__).parent.parent / "static" / "audit.css")
 _FIELDS = ("actor", "object", "action", "outcome", "text")
 _PAGE = 25
+
+_NO_TOKEN = (
+    *(UnauthenticatedError, AuthUnavailableError, ServiceTokenError, HttpClientError),
+    *(KeyError, TypeError, orjson.JSONDecodeError),
+)
+"""What happens when the auth service answers with something else than a token, or not at all."""
 
 _log = get_logger(__name__)
 
@@ -50,9 +63,9 @@ MaybeVisitor = Annotated[Visitor | None, Depends(_get_visitor)]
 
 
 @router.get("/static/audit.css")
-async def style_sheet() -> Response:
+async def show_style_sheet() -> Response:
     """Return the style of the pages."""
-    return Response(_CSS, 200, {"Cache-Control": "public, max-age=3600"}, "text/css")
+    return Response(_CSS, 200, HEADERS, "text/css")
 
 
 def _message(parts: Parts, title: str, text: str, status: int) -> Response:
@@ -80,10 +93,10 @@ async def end_login(
         return _message(parts, "Not signed in", "The auth service did not let you in.", 403)
     try:
         visitor = await _visitor_of(parts, code, begun["verifier"])
-    except (HttpClientError, TokenError, KeyError, TypeError, orjson.JSONDecodeError):
+    except _NO_TOKEN:
         _log.warning("audit_pages_login_failed", exc_info=True)
         return _message(parts, "Not signed in", "The auth service gave no valid token.", 403)
-    except ForbiddenError as refused:
+    except PermissionDeniedError as refused:
         return _message(parts, "Not permitted", refused.detail or refused.title, 403)
     response = _see("/ui/")
     parts.pages.sign_in(response, visitor)
@@ -100,13 +113,13 @@ async def _visitor_of(parts: Parts, code: str, verifier: str) -> Visitor:
         "resource": parts.settings.wanted_audience,
     }
     answer = await parts.http.post(
-        f"{parts.settings.issuer}/oauth2/token",
+        await parts.auth.token_url(),
         content=urlencode(form).encode(),
         headers={"Content-Type": "application/x-www-form-urlencoded"},
     )
-    found = await parts.verifier.verify(orjson.loads(answer.content)["access_token"])
-    if not found.tenant or not found.permissions & {READ, ADMIN}:
-        raise ForbiddenError("These pages need the permission audit:read.")
+    found = await parts.auth.current_user(orjson.loads(answer.content)["access_token"])
+    if not found.permissions & {READ, ADMIN}:
+        raise PermissionDeniedError("These pages need the permission audit:read.")
     until = int(parts.clock().timestamp()) + parts.settings.session_s
     return Visitor(found.subject, found.tenant, until)
 

@@ -11,14 +11,13 @@ from ...api.problems import problem_responses
 from ...kit.cursors import InvalidCursorError
 from ...kit.tenancy import as_tenant
 from ..actions import POLICY_SET, SCHEMA_STORED
-from ..dependencies import Administrator, Audit, AuditParts, WriterOrReader
-from ..errors import ForbiddenError, IssuerUnavailableError, TokenError, UnknownThingError
+from ..dependencies import REFUSALS, Administrator, Audit, AuditParts, WriterOrReader
+from ..errors import UnknownThingError
 from ..event_schemas.errors import IncompatibleSchemaError, InvalidSchemaError, SchemaExistsError
 from ..event_schemas.service import Schemas, schema_name, strictness
 
 router = APIRouter(prefix="/v1", tags=["schemas"])
 
-_ERRORS = (TokenError, ForbiddenError, IssuerUnavailableError)
 ActionName = Annotated[
     str, Path(max_length=200, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*$")
 ]
@@ -57,7 +56,7 @@ def _named(action: str, version: int) -> SchemaNamed:
     summary="Store a schema",
     responses={
         **problem_responses(
-            *_ERRORS, InvalidSchemaError, SchemaExistsError, IncompatibleSchemaError, 422
+            *REFUSALS, InvalidSchemaError, SchemaExistsError, IncompatibleSchemaError, 422
         ),
         201: {"model": SchemaNamed},
     },
@@ -91,7 +90,7 @@ async def store_schema(
 @router.get(
     "/schemas",
     summary="List schemas",
-    responses=problem_responses(*_ERRORS, InvalidCursorError, 422),
+    responses=problem_responses(*REFUSALS, InvalidCursorError, 422),
 )
 async def list_schemas(
     parts: AuditParts,
@@ -112,7 +111,7 @@ async def list_schemas(
 @router.get(
     "/schemas/{action}/{version}",
     summary="Get a schema",
-    responses=problem_responses(*_ERRORS, UnknownThingError, 422),
+    responses=problem_responses(*REFUSALS, UnknownThingError, 422),
 )
 async def get_schema(
     action: ActionName, version: Version, parts: AuditParts, caller: WriterOrReader
@@ -123,7 +122,7 @@ async def get_schema(
             return await Schemas(session).find(action, version)
 
 
-@router.get("/schema-policy", summary="Get the policy", responses=problem_responses(*_ERRORS))
+@router.get("/schema-policy", summary="Get the policy", responses=problem_responses(*REFUSALS))
 async def get_policy(parts: AuditParts, caller: WriterOrReader) -> SchemaPolicy:
     """Return whether events whose action has no schema are refused."""
     with as_tenant(caller.tenant):
@@ -131,7 +130,7 @@ async def get_policy(parts: AuditParts, caller: WriterOrReader) -> SchemaPolicy:
             return SchemaPolicy(strict=await strictness(session))
 
 
-@router.put("/schema-policy", summary="Set the policy", responses=problem_responses(*_ERRORS, 422))
+@router.put("/schema-policy", summary="Set the policy", responses=problem_responses(*REFUSALS, 422))
 async def set_policy(
     policy: SchemaPolicy, parts: AuditParts, caller: Administrator, audit: Audit
 ) -> SchemaPolicy:

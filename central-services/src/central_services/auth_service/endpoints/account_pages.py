@@ -5,9 +5,9 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
-from ..account_mail import Asked, Purpose
 from ..dependencies import Audit, AuthParts, MaybeLogin, Parts, read_form
 from ..errors import AuthError, CredentialsError, PasswordPolicyError, UnknownError
+from ..mail_queue import Asked, Purpose
 from ..service import IdentityService
 from .identities import recorder
 from .oauth import message, page_problem
@@ -39,7 +39,7 @@ async def _ask(request: Request, parts: Parts, purpose: Purpose, form: dict[str,
     """Take an address; the answer is the same whoever it belongs to."""
     _require_mail(parts)
     parts.logins.count_attempt(parts.limit_key(request))
-    parts.account_mail.ask(Asked(purpose, form.get("email", "")[:254]))
+    await parts.account_mail.ask(Asked(purpose, form.get("email", "")[:254]))
     return message(request, parts, "Look into your mail", _ASKED)
 
 
@@ -175,10 +175,10 @@ async def change_password(
         async with parts.database.transaction() as session:
             service = IdentityService(session, recorder(audit, session), parts.clock)
             await service.set_password(login.user_id, kept)
+            await parts.account_mail.tell_password_changed(session, login.email, login.name)
         cookie, _ = await parts.logins.log_in(
             login.email, new, address=address, agent=agent, audit=audit
         )
-        parts.account_mail.tell_password_changed(login.email, login.name)
     except AuthError as error:
         return page_problem(request, parts, error)
     response = RedirectResponse(parts.settings.url("/sessions"), 303)

@@ -8,8 +8,10 @@ import orjson
 from fastapi import APIRouter, Request, Response
 
 from ..dependencies import AuthParts
+from ..oauth.authorization import PROMPTS
 from ..oauth.clients import ASSERTION_ALGORITHMS
 from ..oauth.dpop import ALGORITHMS
+from ..oauth.grants import CLIENT_METHODS, CONFIDENTIAL_METHODS
 from ..oauth.interaction import SCOPES
 from ..schemas import GrantType
 from ..settings import AuthSettings
@@ -21,7 +23,6 @@ _CLAIMS = (
     "sub iss aud azp exp iat auth_time nonce amr sid at_hash"
     " org email email_verified name roles permissions act cnf api_key"
 )
-_CONFIDENTIAL = ["client_secret_basic", "private_key_jwt"]
 
 
 def metadata(settings: AuthSettings) -> dict[str, Any]:
@@ -43,11 +44,11 @@ def metadata(settings: AuthSettings) -> dict[str, Any]:
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["ES256", "RS256"],
         "code_challenge_methods_supported": ["S256"],
-        "token_endpoint_auth_methods_supported": ["none", *_CONFIDENTIAL],
+        "token_endpoint_auth_methods_supported": sorted(CLIENT_METHODS),
         "token_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGORITHMS),
-        "introspection_endpoint_auth_methods_supported": _CONFIDENTIAL,
+        "introspection_endpoint_auth_methods_supported": sorted(CONFIDENTIAL_METHODS),
         "introspection_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGORITHMS),
-        "revocation_endpoint_auth_methods_supported": ["none", *_CONFIDENTIAL],
+        "revocation_endpoint_auth_methods_supported": sorted(CLIENT_METHODS),
         "revocation_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGORITHMS),
         "dpop_signing_alg_values_supported": list(ALGORITHMS),
         "authorization_response_iss_parameter_supported": True,
@@ -55,7 +56,7 @@ def metadata(settings: AuthSettings) -> dict[str, Any]:
         "claims_parameter_supported": False,
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,
-        "prompt_values_supported": ["none", "login", "consent", "select_account"],
+        "prompt_values_supported": list(PROMPTS),
     }
 
 
@@ -76,7 +77,15 @@ async def authorization_server(parts: AuthParts) -> Response:
     return _document(parts.settings)
 
 
-@router.get("/oauth2/jwks", summary="Key set")
+@router.get(
+    "/oauth2/jwks",
+    summary="Key set",
+    response_class=Response,
+    responses={
+        200: {"content": {"application/jwk-set+json": {"schema": {"type": "object"}}}},
+        304: {"description": "What `If-None-Match` names is the newest."},
+    },
+)
 async def jwks(request: Request, parts: AuthParts) -> Response:
     """Return the public keys: those that sign, the next ones, and those that signed lately."""
     document, tag = parts.ring.document

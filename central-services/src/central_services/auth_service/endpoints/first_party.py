@@ -9,7 +9,6 @@ from fastapi import APIRouter, Request, Response
 
 from ...api.problems import problem_responses
 from .. import schemas
-from ..account_mail import Asked
 from ..actions import TOKEN_REFUSED
 from ..dependencies import Audit, AuthParts, Caller, Parts
 from ..errors import (
@@ -19,6 +18,7 @@ from ..errors import (
     TooManyAttemptsError,
     UnknownError,
 )
+from ..mail_queue import Asked
 from ..oauth.first_party import authenticate_first_party, issue
 from ..oauth.requests import OAuthAnswer, OAuthRequest
 from ..oauth.server import AuthorizationServer, make_request
@@ -114,7 +114,7 @@ async def register(
     if parts.settings.registration_organisation is None or not can_mail:
         raise UnknownError("Nobody can register here.")
     parts.logins.count_attempt(parts.limit_key(request))
-    parts.account_mail.ask(Asked("reset", body.email, body.name))
+    await parts.account_mail.ask(Asked("reset", body.email, body.name))
     return schemas.Registered(detail="A message with a link is on its way to the address.")
 
 

@@ -11,6 +11,7 @@ from authlib.common.urls import add_params_to_uri
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
+from ...kit.pages import HEADERS, style_sheet
 from ..dependencies import Audit, AuthParts, MaybeLogin, Parts, read_form
 from ..errors import (
     AuthError,
@@ -30,7 +31,7 @@ from .oauth import message, page_problem, send_on
 
 router = APIRouter(include_in_schema=False)
 
-_CSS = (Path(__file__).parent.parent / "static" / "auth.css").read_bytes()
+_CSS = style_sheet(Path(__file__).parent.parent / "static" / "auth.css")
 _LOGOUT = "logout"
 # In this order: each of them also claims to be the ones that follow.
 _BROWSERS = (
@@ -53,9 +54,9 @@ _SYSTEMS = (
 
 
 @router.get("/static/auth.css")
-async def style_sheet() -> Response:
+async def show_style_sheet() -> Response:
     """Return the style of the pages."""
-    return Response(_CSS, 200, {"Cache-Control": "public, max-age=3600"}, "text/css")
+    return Response(_CSS, 200, HEADERS, "text/css")
 
 
 async def _ask(parts: Parts, ticket: str) -> interaction.Ask | None:

@@ -14,6 +14,7 @@ from authlib.oauth2.rfc6749 import InvalidRequestError, OAuth2Error
 
 from ..models import FamilyRow, PushedRequestRow
 from ..sealing import digest, new_secret
+from ..tokens import InvalidTokenError, UnknownKeyError
 from .clients import Client
 from .dpop import InvalidProofError
 from .grants import CLIENT_METHODS, S256, CodeGrant, Login
@@ -23,8 +24,12 @@ from .server import AuthorizationServer
 REQUEST_URI = "urn:ietf:params:oauth:request_uri:"
 _MAX_AGE_DIGITS = 9
 _THUMBPRINT = 43
+PROMPTS = ("none", "login", "consent", "select_account")
+"""How a client may want the user to be asked (OpenID Connect Core section 3.1.2.1)."""
+
 _NOT_SUPPORTED = {
     "request": "request_not_supported",
+    "request_uri": "request_uri_not_supported",
     "registration": "registration_not_supported",
 }
 # What a request that goes on carries along; everything else is ignored (RFC 6749 section 3.1).
@@ -41,6 +46,7 @@ _KEPT = frozenset(
         "prompt",
         "max_age",
         "login_hint",
+        "id_token_hint",
         "resource",
         "dpop_jkt",
     ]
@@ -60,12 +66,14 @@ class Authorization:
         fields: The parameters.
         scope: What for.
         audiences: Whom the tokens are for.
+        hinted: The id of the user whom the client expects, when it says so.
     """
 
     client: Client
     fields: Sequence[tuple[str, str]]
     scope: str
     audiences: list[str]
+    hinted: str | None
 
     @property
     def parameters(self) -> dict[str, str]:
@@ -146,6 +154,8 @@ def _checked(server: AuthorizationServer, request: OAuthRequest, client: Client)
     if parameters.get("response_mode", "query") != "query":
         raise InvalidRequestError("The only response_mode is query.")
     prompts = parameters.get("prompt", "").split()
+    if not set(PROMPTS).issuperset(prompts):
+        raise InvalidRequestError("prompt has a value that is not supported.")
     if "none" in prompts and len(prompts) > 1:
         raise InvalidRequestError("prompt has none beside others.")
     age = parameters.get("max_age", "0")
@@ -161,7 +171,26 @@ def _checked(server: AuthorizationServer, request: OAuthRequest, client: Client)
         [(name, value) for name, value in request.fields if name in _KEPT],
         request.scope,
         server.audiences(client, request, "") or [],
+        _hinted(server, parameters.get("id_token_hint"), client),
     )
+
+
+def _hinted(server: AuthorizationServer, hint: str | None, client: Client) -> str | None:
+    """Return whom an ID token means that the client has from an earlier login.
+
+    One whose key is gone since tells nothing: a client that has kept it for long must not be locked out.
+    """
+    if hint is None:
+        return None
+    try:
+        claims = server.call.mint.verify_id_token_hint(hint)
+    except UnknownKeyError:
+        return None
+    except InvalidTokenError:
+        raise InvalidRequestError("id_token_hint is no ID token of ours.") from None
+    if claims["aud"] != client.client_id:
+        raise InvalidRequestError("id_token_hint is another client's.")
+    return str(claims["sub"])
 
 
 def redirect(server: AuthorizationServer, uri: str, parameters: Mapping[str, str]) -> OAuthAnswer:
@@ -261,13 +290,13 @@ def _bound(server: AuthorizationServer, request: OAuthRequest) -> list[tuple[str
 
 
 def pulled(server: AuthorizationServer, request: OAuthRequest) -> str | None:
-    """Return the query that a request names by `request_uri`; None when it names none.
+    """Return the query that a request names by `request_uri`; None when it names none of ours.
 
     Raises:
         PageError: When it is not known, expired, or another client's.
     """
     name = request.args.get("request_uri")
-    if name is None:
+    if name is None or not name.startswith(REQUEST_URI):
         client = server.query_client(request.args.get("client_id", ""))
         if client is not None and client.row.require_pushed_requests:
             raise PageError("The application has to push its request first.")

@@ -25,7 +25,11 @@ if TYPE_CHECKING:
 ASSERTION_ALGORITHMS = ("ES256", "ES384", "PS256", "RS256", "EdDSA", "Ed25519")
 """What a client may sign assertions with; no HMAC: there the key would be ours to leak."""
 
-_MAX_ASSERTION_S = 600
+# Scopes of OpenID Connect Core section 5.4 for what is not known of users here: "scope values used that are not
+# understood by an implementation SHOULD be ignored" (section 3.1.2.1), and many libraries ask for them all.
+_WITHOUT_CLAIMS = frozenset({"address", "phone"})
+# Authlib's client and others make assertions that live an hour; each is remembered for as long.
+_MAX_ASSERTION_S = 3_600
 _NOBODY = digest(new_secret())
 
 
@@ -54,6 +58,7 @@ class Client(ClientMixin):  # type: ignore[misc]  # Authlib has no types
     def get_allowed_scope(self, scope: str | None) -> str | None:
         """Return what of a scope the client may ask for; None when that is less than all."""
         asked = (scope or "").split() or ["openid"]
+        asked = [name for name in asked if name not in _WITHOUT_CLAIMS]
         allowed = set(self.row.scopes)
         return " ".join(dict.fromkeys(asked)) if allowed.issuperset(asked) else None
 
@@ -126,7 +131,7 @@ class PrivateKeyJwt(JWTBearerClientAssertion):  # type: ignore[misc]  # Authlib 
     def _require_short_lived(self, claims: dict[str, Any]) -> None:
         """Refuse an assertion that would have to be remembered for long."""
         expires = claims.get("exp")
-        soon = self._server.call.now.timestamp() + _MAX_ASSERTION_S
+        soon = self._server.call.now.timestamp() + _MAX_ASSERTION_S + self.leeway
         # A bool is an int to Python.
         if type(expires) is not int or expires > soon or not isinstance(claims.get("jti"), str):
             raise InvalidClientError(
@@ -166,7 +171,7 @@ def authenticate(
     """Return the client that sends a request, which it proves in exactly one way.
 
     Raises:
-        InvalidRequestError: When it uses more than one way (RFC 6749 section 2.3).
+        InvalidRequestError: When it uses more than one way (RFC 6749 section 2.3), or also names another.
         InvalidClientError: When it does not prove it.
     """
     form = request.form
@@ -178,37 +183,47 @@ def authenticate(
     used = [name for name, is_used in ways.items() if is_used] or ["none"]
     if len(used) > 1:
         raise InvalidRequestError("The client authenticates in more than one way.")
-    method = used[0]
-    client = None
-    if method == "client_secret_basic":
-        client = _by_secret(server, request)
-    elif method == "private_key_jwt" and len(form.get("client_assertion", "")) <= (
-        MAX_TOKEN_CHARACTERS
-    ):
-        client = PrivateKeyJwt(server)(server.query_client, request)
-    elif method == "none":
-        client = server.query_client(form.get("client_id", ""))
-    named = form.get("client_id")
+    method, named = used[0], form.get("client_id")
+    client = _proved(server, request, method)
     if (
         client is None
         or not client.check_endpoint_auth_method(method, "token")
         or method not in methods
-        or (named is not None and named != client.client_id)
     ):
         raise InvalidClientError(status_code=401, description="The client is not authenticated.")
+    if named is not None and named != client.client_id:
+        raise InvalidRequestError("client_id names another client.")
     request.auth_method = method
     request.client = client
     return client
 
 
-def _by_secret(server: AuthorizationServer, request: OAuthRequest) -> Client | None:
-    """Return the client of `client_secret_basic`; for an unknown one it takes as long."""
+def _proved(server: AuthorizationServer, request: OAuthRequest, method: str) -> Client | None:
+    """Return the client that a request proves to be in one way, or None."""
+    form = request.form
+    if method == "client_secret_basic":
+        return _by_header(server, request)
+    if method == "client_secret_post":
+        return _by_secret(server, form.get("client_id", ""), form["client_secret"])
+    if method == "none":
+        return server.query_client(form.get("client_id", ""))
+    if len(form.get("client_assertion", "")) > MAX_TOKEN_CHARACTERS:
+        return None
+    found: Client | None = PrivateKeyJwt(server)(server.query_client, request)
+    return found
+
+
+def _by_header(server: AuthorizationServer, request: OAuthRequest) -> Client | None:
+    """Return the client of `client_secret_basic`."""
     try:
         client_id, secret = extract_basic_authorization(request.headers)
     except ValueError:  # bytes that are no text
         return None
-    if not client_id or not secret:
-        return None
+    return _by_secret(server, client_id, secret) if client_id and secret else None
+
+
+def _by_secret(server: AuthorizationServer, client_id: str, secret: str) -> Client | None:
+    """Return the client whose secret it is; for an unknown one it takes as long."""
     client = server.query_client(client_id)
     is_right = client.check_client_secret(secret) if client else same(_NOBODY, digest(secret))
     return client if is_right else None

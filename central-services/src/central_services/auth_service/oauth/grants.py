@@ -28,7 +28,8 @@ from .dpop import InvalidProofError
 from .requests import OAuthRequest
 from .store import Subject
 
-CLIENT_METHODS = ("client_secret_basic", "private_key_jwt", "none")
+CONFIDENTIAL_METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt")
+CLIENT_METHODS = (*CONFIDENTIAL_METHODS, "none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +239,12 @@ class CodeGrant(TokenResponse, AuthorizationCodeGrant):  # type: ignore[misc]  #
         subject: Subject | None = self.server.call.store.subject(authorization_code.family.user_id)
         return subject
 
+    def validate_token_request(self) -> None:
+        """Refuse a request without the redirect URI, which every code was sent to, as malformed."""
+        if not self.request.form.get("redirect_uri"):
+            raise InvalidRequestError("redirect_uri is missing.")
+        super().validate_token_request()
+
     def create_token_response(self) -> tuple[int, dict[str, Any], Any]:
         """Return the tokens, and spend the code."""
         code = self.request.authorization_code
@@ -326,7 +333,7 @@ class RefreshGrant(TokenResponse, RefreshTokenGrant):  # type: ignore[misc]  # a
 class ClientGrant(ClientCredentialsGrant):  # type: ignore[misc]  # as above
     """Client credentials: a token of the client's own."""
 
-    TOKEN_ENDPOINT_AUTH_METHODS = ("client_secret_basic", "private_key_jwt")
+    TOKEN_ENDPOINT_AUTH_METHODS = CONFIDENTIAL_METHODS
 
     request: OAuthRequest
     server: Any

@@ -78,8 +78,9 @@ def advance(
         return asked
     query = urlencode(asked.fields)
     is_silent = "none" in asked.prompts
-    if login is None or not _is_fresh(server, asked, login, started_at):
-        return refuse(server, asked, "login_required") if is_silent else Ask("login", asked, query)
+    if login is None or not _counts(server, asked, login, started_at):
+        is_over = is_silent or (login and login.authenticated_at >= started_at)
+        return refuse(server, asked, "login_required") if is_over else Ask("login", asked, query)
     data = {"client_id": asked.client.client_id, "scope": asked.scope}
     user = str(login.user_id)
     if decision == "deny":
@@ -103,10 +104,12 @@ def advance(
     )
 
 
-def _is_fresh(
+def _counts(
     server: AuthorizationServer, asked: Authorization, login: Login, started_at: datetime
 ) -> bool:
-    """Whether the login counts for this request (`prompt`, `max_age`)."""
+    """Whether the login counts for this request (`id_token_hint`, `prompt`, `max_age`)."""
+    if asked.hinted not in {None, str(login.user_id)}:
+        return False  # also when they have just logged in: the client means somebody else
     if login.authenticated_at >= started_at:
         return True
     if asked.prompts & {"login", "select_account"}:

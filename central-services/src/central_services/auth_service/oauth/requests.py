@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
-from authlib.oauth2.rfc6749 import InvalidRequestError, OAuth2Request
+from authlib.oauth2.rfc6749 import InvalidRequestError, InvalidScopeError, OAuth2Request
 from authlib.oauth2.rfc6749.requests import OAuth2Payload
 
 from ..errors import FormError
@@ -17,7 +17,9 @@ MAX_FORM_BYTES = 32_768
 _MAX_FIELDS = 50
 _PRINTABLE = frozenset(map(chr, range(0x20, 0x7F))) - {'"', "\\"}
 # What a client may fill with its own words; these never get into an error's description.
-_FREE = frozenset({"state", "nonce", "login_hint", "claims", "ui_locales", "display"})
+_FREE = frozenset(
+    {"state", "nonce", "login_hint", "claims", "ui_locales", "display", "registration"}
+)
 
 _REPEATED = frozenset({"resource", "audience"})  # RFC 8707 section 2, RFC 8693 section 2.1
 
@@ -109,12 +111,15 @@ class OAuthRequest(OAuth2Request):  # type: ignore[misc]  # as above
 
         Raises:
             InvalidRequestError: As RFC 6749 sections 3.1 and 3.2 ask.
+            InvalidScopeError: When it is the scope.
         """
         for name, values in self.lists.items():
             if len(values) > 1 and name not in _REPEATED:
                 raise InvalidRequestError("A parameter occurs more than once.")
             if name not in _FREE and not all(_PRINTABLE.issuperset(value) for value in values):
-                raise InvalidRequestError("A parameter has characters that it must not have.")
+                # A malformed scope has a code of its own (RFC 6749 sections 4.1.2.1 and 5.2).
+                wrong = InvalidScopeError if name == "scope" else InvalidRequestError
+                raise wrong("A parameter has characters that it must not have.")
 
 
 @dataclass(frozen=True, slots=True)

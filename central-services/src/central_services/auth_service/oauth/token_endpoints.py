@@ -16,7 +16,7 @@ from ..models import FamilyRow, RefreshTokenRow
 from ..sealing import digest
 from ..tokens import AccessClaims, InvalidTokenError
 from .clients import Client
-from .grants import CLIENT_METHODS
+from .grants import CLIENT_METHODS, CONFIDENTIAL_METHODS
 from .requests import OAuthRequest
 from .server import AuthorizationServer, Call
 from .store import KeyHolder
@@ -120,7 +120,7 @@ def _check_parameters(request: OAuthRequest) -> None:
 class Introspection(IntrospectionEndpoint):  # type: ignore[misc]  # Authlib has no types
     """Tells a resource server whether a token is valid now."""
 
-    CLIENT_AUTH_METHODS = ("client_secret_basic", "private_key_jwt")
+    CLIENT_AUTH_METHODS = CONFIDENTIAL_METHODS
     server: AuthorizationServer
 
     def check_params(self, request: OAuthRequest, client: Client) -> None:

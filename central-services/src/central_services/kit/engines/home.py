@@ -10,6 +10,7 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..identity import ServiceKeys
 from .errors import EngineError
 from .files import write_secret
 
@@ -95,6 +96,10 @@ class Home:
     def credentials(self) -> dict[str, str]:
         """Return the passwords, made when one is first asked for; the file's mode is 0600."""
         return _Passwords(self)
+
+    def service_keys(self) -> ServiceKeys:
+        """Return the keys that services call each other with; the file's mode is 0600."""
+        return ServiceKeys(self.path / "identities.json")
 
     def port(self, name: str, preferred: int, *, free: bool) -> int:
         """Return where something listens: once chosen it stays, so that addresses hold.

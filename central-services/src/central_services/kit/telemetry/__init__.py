@@ -1,0 +1,1 @@
+"""OpenTelemetry for the services: what `Telemetry` records goes to the collector that the settings name."""
