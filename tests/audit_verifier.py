@@ -1,10 +1,13 @@
 """Check a log with aics-tlog, a C2SP client that shares no code with us: `audit_verifier.py PROOFS PUBLIC VKEY`.
 
+`audit_verifier.py URL VKEY` checks one that is served.
+
 It runs in an environment of its own, since the client needs Python 3.12. Prints one JSON document.
 """
 
 import json
 import sys
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +40,21 @@ def check_proofs(path: str) -> dict[str, int]:
 
 def check_tiles(folder: str, key: str) -> dict[str, Any]:
     """Return what the client finds in a published log: its signature, its root, its entries."""
-    note = aics_tlog.parse_note(Path(folder, "checkpoint").read_text("utf-8"))
+    text = Path(folder, "checkpoint").read_text("utf-8")
+    return _check(aics_tlog.FileSystemTileReader(folder), text, key)
+
+
+def check_served(url: str, key: str) -> dict[str, Any]:
+    """Return what the client finds in a log over HTTP."""
+    with urllib.request.urlopen(f"{url}/checkpoint", timeout=30) as answer:
+        text = answer.read().decode()
+    return _check(aics_tlog.HttpTileReader(url), text, key)
+
+
+def _check(reader: Any, text: str, key: str) -> dict[str, Any]:
+    note = aics_tlog.parse_note(text)
     checkpoint = aics_tlog.parse_checkpoint(note.text)
     signed = aics_tlog.verify_checkpoint(note, aics_tlog.parse_vkey(key))
-    reader = aics_tlog.FileSystemTileReader(folder)
     root = aics_tlog.tree_root_from_tiles(reader, checkpoint.size)
     entries = [
         aics_tlog.read_entry(reader, index, checkpoint.size) for index in range(checkpoint.size)
@@ -66,5 +80,8 @@ def check_tiles(folder: str, key: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    if sys.argv[1].startswith("http"):
+        print(json.dumps(check_served(*sys.argv[1:])))
+        sys.exit()
     found = {"proofs": check_proofs(sys.argv[1]), "tiles": check_tiles(sys.argv[2], sys.argv[3])}
     print(json.dumps(found))

@@ -34,6 +34,14 @@ class HoldData(_Data):
     key: str = ""
 
 
+class SchemaData(_Data):
+    """A version of a schema, or the switch of those without one."""
+
+    action: str = ""
+    version: int = 0
+    strict: bool = False
+
+
 class DropData(_Data):
     """How many events lost their content."""
 
@@ -64,3 +72,7 @@ SHREDDED = _action("events.shredded", "The key of a person was destroyed", KeyDa
 HOLD_PLACED = _action("events.hold_placed", "A legal hold was placed", HoldData, 1)
 HOLD_RELEASED = _action("events.hold_released", "A legal hold was released", HoldData, 4)
 DROPPED = _action("events.dropped", "Contents were dropped at their end", DropData, 4)
+SCHEMA_STORED = _action("schemas.stored", "A schema of an action was stored", SchemaData, 1)
+POLICY_SET = _action(
+    "schemas.policy_set", "Actions without schema are refused, or not", SchemaData, 3
+)

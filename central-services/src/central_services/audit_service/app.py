@@ -22,10 +22,12 @@ from ..kit.cursors import Cursors
 from ..kit.telemetry.recording import Telemetry
 from .dependencies import Parts
 from .endpoints import ROUTERS
+from .event_schemas.service import SchemaGuard
 from .events import MAX_BATCH
 from .housekeeping import keep_house
 from .ingest import Ingest
 from .keys import LogKeys
+from .ledger.housekeeping import keep_ledger
 from .pages import Pages
 from .payloads import PayloadCodec
 from .sealer import Sealer
@@ -34,7 +36,11 @@ from .witnessing import Witnesses
 if TYPE_CHECKING:
     from ..settings import Settings
 
-_ROUTES = {"POST /v1/events": 60_000, "POST /v1/receipts": 6_000}
+_ROUTES = {
+    "POST /v1/events": 60_000,
+    "POST /v1/receipts": 6_000,
+    "POST /v1/ledger/transfers": 60_000,
+}
 """Requests a minute from one address: projects send in batches, and have proven who they are."""
 
 
@@ -114,6 +120,7 @@ def make_parts(app: FastAPI, http: HttpClient, subjects: SubjectKeys, keys: LogK
             stored=sealer.wake,
             max_pending=settings.max_pending,
         ),
+        schemas=SchemaGuard(database),
         sealer=sealer,
         witnesses=witnesses,
         auth=app.state.central_auth,
@@ -142,6 +149,7 @@ async def audit_service_lifespan(app: FastAPI) -> AsyncGenerator[None]:
         tasks = [
             asyncio.create_task(parts.sealer.run()),
             asyncio.create_task(keep_house(parts.database, app.state.audit, parts.clock)),
+            asyncio.create_task(keep_ledger(parts.database, parts.clock, parts.ledger)),
         ]
         try:
             yield

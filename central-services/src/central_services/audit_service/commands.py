@@ -84,7 +84,8 @@ def verify(
     for report in reports:
         typer.echo(
             f"{report.tenant}: {report.size} events sealed under {report.checkpoints} checkpoints,"
-            f" {report.erased} without content, {report.unsealed} waiting."
+            f" {report.erased} without content, {report.unsealed} waiting;"
+            f" {report.transfers} transfers."
         )
         for finding in report.findings:
             typer.echo(f"{report.tenant}: {finding.where}: {finding.what}", err=True)

@@ -22,8 +22,14 @@ from ..clients.auth import (
 from ..clients.http import HttpClient
 from ..core.database import Database
 from ..kit.cursors import Cursors
+from .event_schemas.service import SchemaGuard
 from .ingest import Ingest
 from .keys import LogKeys
+from .ledger.approvals import Approvals
+from .ledger.policy import FourEyes
+from .ledger.reading import LedgerReader
+from .ledger.records import Party
+from .ledger.service import LedgerService
 from .pages import Pages
 from .payloads import PayloadCodec
 from .sealer import Sealer
@@ -32,6 +38,7 @@ from .settings import AuditServiceSettings
 from .witnessing import Witnesses
 
 WRITE, READ, ADMIN = "audit:write", "audit:read", "audit:admin"
+LEDGER_WRITE, LEDGER_READ, LEDGER_APPROVE = "ledger:write", "ledger:read", "ledger:approve"
 
 REFUSALS = (UnauthenticatedError, PermissionDeniedError, AuthUnavailableError)
 """What a caller without a valid token, without the permission, or without an issuer that answers gets."""
@@ -46,6 +53,7 @@ class Parts:
     keys: LogKeys
     codec: PayloadCodec
     ingest: Ingest
+    schemas: SchemaGuard
     sealer: Sealer
     witnesses: Witnesses
     auth: CentralAuth
@@ -59,6 +67,27 @@ class Parts:
         asked = self.witnesses.are_asked
         return TrailService(self.database, self.codec, self.cursors, asked, tenant)
 
+    def ledger(self, tenant: str) -> LedgerService:
+        """Return what makes accounts and transfers of a tenant."""
+        above, valid_s = self.settings.four_eyes_above, self.settings.four_eyes_s
+        return LedgerService(
+            self.database,
+            self.ingest,
+            self.codec,
+            FourEyes(above, valid_s),
+            self.clock,
+            self.sealer.wake,
+            tenant,
+        )
+
+    def ledger_reader(self, tenant: str) -> LedgerReader:
+        """Return what reads accounts and transfers of a tenant."""
+        return LedgerReader(self.ledger(tenant))
+
+    def approvals(self, tenant: str) -> Approvals:
+        """Return what decides on transfers of a tenant that wait for a second person."""
+        return Approvals(self.ledger(tenant))
+
 
 async def _get_parts(request: Request) -> Parts:
     parts: Parts = request.app.state.audit_service
@@ -67,6 +96,12 @@ async def _get_parts(request: Request) -> Parts:
 
 AuditParts = Annotated[Parts, Depends(_get_parts)]
 """The parts of the service."""
+
+
+def party_of(caller: CurrentUser) -> Party:
+    """Return who calls, for the ledger."""
+    token = caller.claims.get("jti")
+    return Party(caller.subject, not caller.is_service, token if isinstance(token, str) else "")
 
 
 def require(*permissions: str) -> Any:  # noqa: ANN401  # what Depends returns
@@ -85,6 +120,9 @@ Writer = Annotated[CurrentUser, require(WRITE)]
 Reader = Annotated[CurrentUser, require(READ, ADMIN)]
 WriterOrReader = Annotated[CurrentUser, require(WRITE, READ, ADMIN)]
 Administrator = Annotated[CurrentUser, require(ADMIN)]
+LedgerWriter = Annotated[CurrentUser, require(LEDGER_WRITE)]
+LedgerReads = Annotated[CurrentUser, require(LEDGER_READ, LEDGER_WRITE, LEDGER_APPROVE)]
+LedgerApprover = Annotated[CurrentUser, require(LEDGER_APPROVE)]
 
 __all__ = [
     "ADMIN",
@@ -94,9 +132,13 @@ __all__ = [
     "Administrator",
     "Audit",
     "AuditParts",
+    "LedgerApprover",
+    "LedgerReads",
+    "LedgerWriter",
     "Parts",
     "Reader",
     "Writer",
     "WriterOrReader",
+    "party_of",
     "require",
 ]

@@ -19,6 +19,9 @@ MAX_BATCH = 500
 MAX_WORDS = 64
 """Words of one event that it can be found by."""
 
+RESERVED = "urn:slipway:central-ledger"
+"""The source of the service's own ledger: nobody else may speak in its name."""
+
 _REQUIRED = ("id", "source", "type", "time")
 _ATTRIBUTE = re.compile(r"[a-z0-9]{1,20}").fullmatch
 # RFC 3339 section 5.6, with a time zone; what Python would read beside that is no CloudEvents time.
@@ -47,6 +50,7 @@ class Event:
         object: To what, as `kind:id`.
         people: The ids of the people whom it names.
         words: What else it is found by.
+        dataschema: The schema that it names; empty where it names none.
     """
 
     source: str
@@ -60,6 +64,7 @@ class Event:
     object: str
     people: tuple[str, ...]
     words: frozenset[str]
+    dataschema: str = ""
 
 
 def read_batch(body: bytes, *, max_event_bytes: int) -> list[Event]:
@@ -78,7 +83,10 @@ def read_batch(body: bytes, *, max_event_bytes: int) -> list[Event]:
     events, errors = [], []
     for index, value in enumerate(values):
         try:
-            events.append(read_event(value, max_event_bytes=max_event_bytes))
+            event = read_event(value, max_event_bytes=max_event_bytes)
+            if event.source == RESERVED:
+                raise InvalidEventError("source: it is the ledger's own")  # noqa: TRY301  # as others are
+            events.append(event)
         except InvalidEventError as error:
             wrong = {"index": index, "pointer": f"#/{index}", "detail": str(error)}
             errors.append(wrong)
@@ -115,6 +123,7 @@ def read_event(value: object, *, max_event_bytes: int) -> Event:
         object=subject,
         people=tuple(people),
         words=frozenset(_words(value)),
+        dataschema=_text(value, "dataschema"),
     )
 
 
@@ -132,8 +141,9 @@ def _check_attributes(value: Mapping[str, Any]) -> None:
             raise InvalidEventError("the name of an attribute has 1 to 20 of a-z and 0-9")
         if not isinstance(given, str | bool | int) or _CONTROL(str(given)):
             raise InvalidEventError(f"{name}: an attribute is text, a whole number or a boolean")
-    if not isinstance(value.get("subject", ""), str):
-        raise InvalidEventError("subject: text")
+    for name in ("subject", "dataschema"):
+        if not isinstance(value.get(name, ""), str):
+            raise InvalidEventError(f"{name}: text")
     if "data_base64" in value or not isinstance(value.get("data"), dict):
         raise InvalidEventError("data: an OCSF event, as a JSON object")
     if type(value["data"].get("class_uid")) is not int:

@@ -102,6 +102,11 @@ class Ingest:
         except AuditUnavailableError:
             raise OverloadedError(headers={"Retry-After": "1"}) from None
 
+    def rows(self, batch: Batch) -> list[dict[str, Any]]:
+        """Return the rows of events, for a transaction of somebody else's; it may wait for the disk."""
+        self._codec.prepare((batch.tenant, event) for event in batch.events)
+        return [self._row(batch, event) for event in batch.events]
+
     async def aclose(self) -> None:
         """Store what waits, and stop."""
         await asyncio.to_thread(self._commits.close)

@@ -13,6 +13,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from ..core.database import Base
 from ..kit.tenancy import TenantScoped
+from .event_schemas import models as event_schemas  # noqa: F401  # as below
+from .ledger import models as ledger  # noqa: F401  # migrations look here for all tables of the service
 
 _Number = BigInteger().with_variant(Integer, "sqlite")
 _UNSEALED = text("seq IS NULL")

@@ -125,6 +125,15 @@ class PayloadCodec:
         message = b"event row\0" + _about(tenant, source, event_id) + commitment
         return hmac.digest(self._master.authentication, message, "sha256")
 
+    def stamp(self, tenant: str, about: bytes) -> bytes:
+        """Return the authentication code of a row beside the events, such as the ledger's."""
+        message = b"row\0" + tenant.encode() + b"\0" + about
+        return hmac.digest(self._master.authentication, message, "sha256")
+
+    def prepare_people(self, tenant: str, people: Sequence[str]) -> None:
+        """Make the keys of a tenant's people; it waits for the disk."""
+        self.keys.ids(_subjects(tenant, people))
+
     def word(self, tenant: str, field: str, text: str) -> int:
         """Return the hash that an event is found by."""
         message = orjson.dumps(["word", tenant, field, text])

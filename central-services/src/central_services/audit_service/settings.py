@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, SecretStr
 
 from ..core.audit_settings import RETENTION_DAYS, AuditSettings, RetentionClass
 from ..core.sections import BaseUrl, CommaList, Section
+from .ledger.schemas import Currency
 
 
 def _with_usual_days(value: object) -> object:
@@ -69,6 +70,13 @@ class AuditServiceSettings(Section):
     )
     max_pending: int = Field(
         default=1_000, ge=1, description="Batches that may wait for the disk; more get 503."
+    )
+    four_eyes_above: dict[Currency, Annotated[int, Field(ge=0)]] = Field(
+        default={},
+        description="Transfers above this many minor units need a second person, by currency, as JSON.",
+    )
+    four_eyes_s: int = Field(
+        default=259_200, ge=60, description="Seconds in which the second person can approve."
     )
     retention_days: Annotated[
         dict[RetentionClass, Annotated[int, Field(ge=1)]], BeforeValidator(_with_usual_days)

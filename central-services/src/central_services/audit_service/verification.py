@@ -2,7 +2,8 @@
 
 Everything is recomputed from the stored rows, and compared with every checkpoint that the log's own key
 has signed. Who could put back the whole database, signatures included, is found by the witness, by
-the receipts that projects keep, and by any checkpoint that was kept elsewhere.
+the receipts that projects keep, and by any checkpoint that was kept elsewhere. Balances of the ledger are
+computed anew from its events.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from hmac import compare_digest
 
 from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
 from ..audit.checkpoint import CheckpointError, NoteVerifier
@@ -21,6 +23,7 @@ from ..audit.verify import Finding
 from ..core.database import Database
 from ..kit.tenancy import as_tenant
 from .keys import LogKeys
+from .ledger.verification import LedgerVerification
 from .models import CheckpointRow, EventRow, LogRow, NodeRow, WordRow
 from .payloads import PayloadCodec, entry_of
 from .repository import EventRepository
@@ -38,6 +41,7 @@ class LogReport:
         unsealed: Events that wait to be sealed.
         checkpoints: Signed checkpoints.
         erased: Events whose content is gone.
+        transfers: Transfers of the ledger.
         findings: What is wrong.
     """
 
@@ -46,6 +50,7 @@ class LogReport:
     unsealed: int = 0
     checkpoints: int = 0
     erased: int = 0
+    transfers: int = 0
     findings: list[Finding] = field(default_factory=list)
 
 
@@ -61,9 +66,20 @@ async def verify_logs(
             with as_tenant(log.tenant_id):
                 # One transaction, so that a running service does not matter.
                 async with database.read() as session:
+                    await _see_one_moment(session)
                     verification = _Verification(log.tenant_id, keys, codec)
-                    reports.append(await session.run_sync(verification.run))
+                    report = await session.run_sync(verification.run)
+                    ledger = LedgerVerification(log.tenant_id, codec)
+                    report.findings += await session.run_sync(ledger.run)
+                    report.transfers = ledger.transfers
+                    reports.append(report)
     return reports
+
+
+async def _see_one_moment(session: AsyncSession) -> None:
+    """Let a transaction see one state of the database; SQLite's always do."""
+    if session.get_bind().dialect.name == "postgresql":
+        await session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
 
 
 class _Verification:

@@ -41,6 +41,7 @@ _EVENT: dict[str, Any] = {
         "type": {"type": "string", "minLength": 1, "maxLength": 255},
         "time": {"type": "string", "format": "date-time"},
         "subject": {"type": "string"},
+        "dataschema": {"type": "string"},
         "data": {
             "type": "object",
             "required": ["class_uid"],
@@ -92,6 +93,7 @@ async def store_events(request: Request, parts: AuditParts, caller: Writer) -> s
     if kind != BATCH:
         raise MediaTypeError(f"Send {BATCH}.")
     events = read_batch(await request.body(), max_event_bytes=parts.settings.max_event_bytes)
+    await parts.schemas.check(caller.tenant, events)
     taken = await parts.ingest.take(Batch(caller.tenant, caller.subject, events))
     accepted = [
         schemas.AcceptedEvent(id=item.id, seq=item.seq, duplicate=item.duplicate) for item in taken

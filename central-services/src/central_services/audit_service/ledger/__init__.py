@@ -1,0 +1,1 @@
+"""The financial ledger: double-entry accounts and transfers with the semantics of TigerBeetle."""
