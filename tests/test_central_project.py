@@ -163,7 +163,7 @@ def test_its_own_tests_pass_and_cover_its_own_code(run_in: RunIn) -> None:
     packages = {name for name in packages if (PROJECT / "src/central_services" / name).is_dir()}
     include = ",".join(f"*/central_services/{name}/*" for name in sorted(packages - {"jobs"}))
     cover = ["--cov", "--cov-report=", "--cov-fail-under=0", "-p", "no:cacheprovider"]
-    done = run_in(PROJECT, "python", "-m", "pytest", "-q", *cover, *own, *shared, timeout=300)
+    done = run_in(PROJECT, "python", "-m", "pytest", "-q", *cover, *own, *shared, timeout=900)
     assert not re.search(r"\d+ (skipped|xfailed|deselected)", done.stdout), done.stdout
     report = ["coverage", "report", "--include", include, "--fail-under=85"]
     run_in(PROJECT, "python", "-m", *report)
