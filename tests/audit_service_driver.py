@@ -263,7 +263,7 @@ def crash(rounds: str, seed: str) -> dict[str, Any]:
 
 
 def load(seconds: str, rate: str) -> dict[str, float]:
-    """Return how many events a second are acknowledged, and what the slowest in 100 batches of 50 waits.
+    """Return events acknowledged a second, the wait of the slowest in 100 batches of 50, and of receipts.
 
     Args:
         seconds: For how long.
@@ -272,7 +272,14 @@ def load(seconds: str, rate: str) -> dict[str, float]:
     every_s = 4 * 50 / float(rate) if float(rate) else 0.0
 
     async def work() -> dict[str, float]:
-        waits: list[float] = []
+        waits, proven = list[float](), list[float]()
+
+        async def prober(start: float) -> None:
+            while time.perf_counter() < start + float(seconds):
+                begun, name = time.perf_counter(), f"probe-{len(proven)}"
+                await send(client, [name])
+                await receipts(client, [name])
+                proven.append(time.perf_counter() - begun)
 
         async def caller(number: int, start: float) -> None:
             sent = 0
@@ -286,10 +293,14 @@ def load(seconds: str, rate: str) -> dict[str, float]:
 
         async with running(Settings()) as client:
             start = time.perf_counter()
-            await asyncio.gather(*(caller(number, start) for number in range(4)))
+            await asyncio.gather(*(caller(number, start) for number in range(4)), prober(start))
             taken = time.perf_counter() - start
         slow = sorted(waits)[int(len(waits) * 0.99)]
-        return {"events_per_s": 50 * len(waits) / taken, "p99_ms": 1_000 * slow}
+        return {
+            "events_per_s": 50 * len(waits) / taken,
+            "p99_ms": 1_000 * slow,
+            "receipt_s": max(proven),
+        }
 
     return asyncio.run(work())
 
