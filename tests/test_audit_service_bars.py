@@ -8,17 +8,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import re
 import sqlite3
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from audit_service_runs import Verifier, drive, included, prepared, serving
 from audit_service_tampering import TAMPERINGS, published, tamper
-from processes import clean_environment, show
+from fuzzing import fuzz
 
 pytestmark = pytest.mark.slow
 
@@ -88,32 +85,15 @@ def untouched(path: Path) -> tuple[list[bytes], str]:
 def test_no_request_is_a_server_error_or_answered_beside_the_description(
     environment: dict[str, Any], tmp_path: Path
 ) -> None:
-    command = [
-        str(Path(sys.executable).with_name("schemathesis")),
-        "run",
-        "--wait-for-schema=30",
-        # Valid by the description, and refused on good grounds: an unknown person, a cursor of no list.
-        "--exclude-checks=positive_data_acceptance",
-        "--include-path-regex=^/v1/",
-        f"--seed={SEED}",
-        f"--max-examples={EXAMPLES}",
-        "--generation-database=none",
-        "--suppress-health-check=all",
-        "--request-timeout=20",
-        "--continue-on-failure",
-        "--no-color",
-    ]
+    # Valid by the description, and refused on good grounds: an unknown person, a cursor of no list.
+    options = ("--exclude-checks=positive_data_acceptance", "--include-path-regex=^/v1/")
+    (folder := tmp_path / "requests").mkdir()
     with serving(tmp_path, environment) as served:
-        done = subprocess.run(
-            [*command, "-H", f"Authorization: Bearer {served.token}", f"{served.url}/openapi.json"],
-            cwd=tmp_path,
-            env=clean_environment(),
-            capture_output=True,
-            text=True,
-            timeout=200,
+        fuzz(
+            served.url,
+            folder,
+            *options,
+            examples=EXAMPLES,
+            token=served.token,
+            log=lambda: served.log.read_text("utf-8", "replace")[-3_000:],
         )
-        log = served.log
-    assert done.returncode == 0, show(done) + log.read_text("utf-8", "replace")[-3_000:]
-    generated = re.search(r"(\d+) generated", done.stdout)
-    assert generated is not None, show(done)
-    assert int(generated[1]) > 100, show(done)
