@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+import uuid
 from contextlib import ExitStack
 from typing import Any, Self
 
@@ -25,12 +26,13 @@ class Tenants:
         auth: The auth service.
         audit: The audit service.
         canary: A text in everything that alpha has made.
+        canary_id: One in what takes no text: accounts and transfers of the ledger.
         alpha: What alpha has, by name.
         beta: What beta has, as far as a request needs it.
     """
 
     def __init__(self) -> None:
-        self.canary = f"canary-{secrets.token_hex(8)}"
+        self.canary, self.canary_id = f"canary-{secrets.token_hex(8)}", str(uuid.uuid4())
         self._open = ExitStack()
         self._http = self._open.enter_context(httpx2.Client(timeout=LIMIT_S))
         self.auth = AuthService(
@@ -48,7 +50,7 @@ class Tenants:
         self._tokens: dict[tuple[str, str], str] = {}
         self.alpha, self.beta = self._people("alpha"), self._people("beta")
         self._programs()
-        self.alpha |= self._events()
+        self.alpha |= self._events() | self._ledger() | self._schema()
 
     def __enter__(self) -> Self:
         return self
@@ -119,7 +121,10 @@ class Tenants:
                 "name": self.canary if slug == "alpha" else slug,
                 "organisation": slug,
                 "grant_types": ["client_credentials"],
-                "permissions": ["audit:write", "audit:read", "audit:admin"],
+                "permissions": [
+                    *("audit:write", "audit:read", "audit:admin"),
+                    *("ledger:write", "ledger:read", "ledger:approve"),
+                ],
                 "audiences": [self.audit.url],
             }
             made = self._made("/admin/clients", asked)
@@ -159,6 +164,27 @@ class Tenants:
         assert self.call("audit", "alpha", "POST", "/v1/holds", json=hold).status_code == 201
         origin = found["receipts"][names[0]].partition("\n\n")[2].split("\n")[0]
         return {"event": names[0], "subject": self.canary, "hold": "hold-1", "origin": origin}
+
+    def _ledger(self) -> Json:
+        """Let alpha move money."""
+        ids = [str(uuid.uuid4()) for _ in range(3)]
+        common = {"ledger": "EUR", "code": 1, "user_data_128": self.canary_id}
+        accounts = [{"id": id_, **common} for id_ in ids[:2]]
+        transfer = {"id": ids[2], "debit_account_id": ids[0], "credit_account_id": ids[1]}
+        for kind, things in (
+            ("accounts", accounts),
+            ("transfers", [{**transfer, **common, "amount": "7"}]),
+        ):
+            made = self.call("audit", "alpha", "POST", f"/v1/ledger/{kind}", json={kind: things})
+            assert {one["status"] for one in made.json()["results"]} == {"created"}, made.text
+        return {"account": ids[0], "account_2": ids[1], "transfer": ids[2]}
+
+    def _schema(self) -> Json:
+        """Let alpha say what the events of an action look like."""
+        document = {"type": "object", "description": self.canary}
+        path = "/v1/schemas/order.hidden/1"
+        assert self.call("audit", "alpha", "PUT", path, json=document).status_code == 201
+        return {"action": "order.hidden"}
 
 
 def _platform_clients() -> list[Json]:

@@ -102,6 +102,21 @@ AUTH: dict[str, list[Case]] = {
 LOG = {"origin": "alpha.origin"}
 PUBLIC = "a log is public: hashes, and no more"
 ALPHAS = {"actor": "alpha.subject"}
+ACCOUNT, TRANSFER = {"account_id": "alpha.account"}, {"transfer_id": "alpha.transfer"}
+SCHEMA = {"action": "alpha.action", "version": "1"}
+ACCOUNTS = {"accounts": [{"id": "alpha.account_2", "ledger": "EUR", "code": 1}]}
+PAYMENT = {
+    "transfers": [
+        {
+            "id": "alpha.transfer",
+            "debit_account_id": "alpha.account",
+            "credit_account_id": "alpha.account_2",
+            "amount": "7",
+            "ledger": "EUR",
+            "code": 1,
+        }
+    ]
+}
 AUDIT: dict[str, list[Case]] = {
     "GET /v1/events/{event_id}": [
         Case({"event_id": "alpha.event"}),
@@ -120,6 +135,23 @@ AUDIT: dict[str, list[Case]] = {
         own(201, "beta's own hold, of the same name", json={"name": "alpha.hold"}),
     ],
     "POST /v1/events": [own(200, "beta's own event, of the same id")],
+    "GET /v1/ledger/accounts": [LIST],
+    "GET /v1/ledger/accounts/{account_id}": [Case(ACCOUNT)],
+    "GET /v1/ledger/accounts/{account_id}/transfers": [Case(ACCOUNT)],
+    "GET /v1/ledger/transfers": [LIST],
+    "GET /v1/ledger/transfers/{transfer_id}": [Case(TRANSFER)],
+    "GET /v1/ledger/transfers/{transfer_id}/proof": [Case(TRANSFER)],
+    "GET /v1/ledger/approvals": [LIST],
+    "POST /v1/ledger/transfers/{transfer_id}/approvals": [Case(TRANSFER, body(decision="approve"))],
+    "POST /v1/ledger/transfers": [own(200, "no such account is known", json=PAYMENT)],
+    "POST /v1/ledger/accounts": [own(200, "beta's own account, of the same id", json=ACCOUNTS)],
+    "GET /v1/schemas": [LIST],
+    "GET /v1/schemas/{action}/{version}": [Case(SCHEMA)],
+    "PUT /v1/schemas/{action}/{version}": [
+        Case(SCHEMA, {"json": {"type": "object"}}, (201,), "beta's own schema, of the same name")
+    ],
+    "GET /v1/schema-policy": [LIST],
+    "PUT /v1/schema-policy": [own(200, "beta's own policy", json={"strict": False})],
     "GET /v1/log/keys": [own(200, PUBLIC)],
     "GET /v1/log/{origin}/checkpoint": [Case(LOG, statuses=(200,), why=PUBLIC)],
     "GET /v1/log/{origin}/tile/entries/{path}": [
@@ -198,8 +230,11 @@ def test_other_tenant_is_refused_and_sees_nothing(
         assert case.statuses is REFUSED or case.why
         assert tenants.canary not in answer.text, f"{operation} {case}"
         assert tenants.canary not in str(answer.headers), f"{operation} {case}"
+        assert tenants.canary_id not in answer.text, f"{operation} {case}"
     if operation == "POST /v1/receipts":
         assert answer.json()["receipts"] == {}
+    if operation == "POST /v1/ledger/transfers":
+        assert [one["status"] for one in answer.json()["results"]] == ["debit_account_not_found"]
 
 
 SHOWN = {
@@ -213,7 +248,18 @@ SHOWN = {
         "GET /admin/users/{user_id}",
         "GET /admin/organisations/{slug}/roles",
     ],
-    "audit": ["GET /v1/events/{event_id}", "GET /v1/events", "GET /v1/export"],
+    "audit": [
+        "GET /v1/events/{event_id}",
+        "GET /v1/events",
+        "GET /v1/export",
+        "GET /v1/schemas/{action}/{version}",
+        "GET /v1/ledger/accounts",
+        "GET /v1/ledger/accounts/{account_id}",
+        "GET /v1/ledger/accounts/{account_id}/transfers",
+        "GET /v1/ledger/transfers",
+        "GET /v1/ledger/transfers/{transfer_id}",
+        "GET /v1/ledger/transfers/{transfer_id}/proof",
+    ],
 }
 
 
@@ -225,7 +271,8 @@ def test_canary_is_where_it_would_be_seen_and_nothing_of_it_has_changed(
     for operation in SHOWN[service]:
         answer = send(tenants, service, "alpha", operation, cases[operation][0])
         assert answer.status_code == 200, f"{operation}: {answer.text}"
-        assert tenants.canary in answer.text, operation
+        canary = tenants.canary_id if "/ledger/" in operation else tenants.canary
+        assert canary in answer.text, operation
     if service == "auth":
         user = tenants.call("auth", "alpha", "GET", f"/users/{tenants.alpha['user']}").json()
         assert (user["email"], user["status"]) == (tenants.alpha["email"], "active")
