@@ -216,22 +216,26 @@ def test_sendgrid_accepts_what_has_the_key_and_nothing_else(
     assert provider.requests[0][1]["from"] == {"email": "orders@example.com", "name": "Orders"}
 
 
-def begin(project: Path, variables: dict[str, str], seed: int) -> subprocess.Popen[str]:
-    """Start a process that sends all messages."""
+def begin(project: Path, variables: dict[str, str], seed: int, log: Path) -> subprocess.Popen[str]:
+    """Start a process that sends all messages.
+
+    Its log is a file: a pipe that nobody reads would hold it up, with its claims, once it is full.
+    """
     code = SENDER.replace("PACKAGE", slug_of(project))
-    return subprocess.Popen(
-        [rendered_python(), "-c", code, str(MESSAGES), str(seed)],
-        cwd=project,
-        env=clean_environment() | variables,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    with log.open("w") as errors:
+        return subprocess.Popen(
+            [rendered_python(), "-c", code, str(MESSAGES), str(seed)],
+            cwd=project,
+            env=clean_environment() | variables,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
 
 
 def test_thousand_messages_over_a_flaky_server_arrive_once(
-    project: Path, settings: dict[str, str], capsys: pytest.CaptureFixture[str]
+    project: Path, settings: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Two processes send the same messages; what arrives twice is what the server's last word was lost of."""
     with smtp_host() as host:
@@ -239,12 +243,16 @@ def test_thousand_messages_over_a_flaky_server_arrive_once(
         # A claim outlasts whatever holds a busy machine up: it ends after one and a half times this.
         slow = {"smtp_connections": 4, "timeout_s": 200}
         chosen = of_mail(project, delivery="smtp", smtp_port=host.port, smtp_tls="none", **slow)
-        senders = [begin(project, settings | chosen, seed) for seed in (1, 2)]
-        outputs = [sender.communicate(timeout=400) for sender in senders]
-    for sender, (_, logs) in zip(senders, outputs, strict=True):
+        files = [tmp_path / f"sender-{seed}.log" for seed in (1, 2)]
+        senders = [
+            begin(project, settings | chosen, seed, log) for seed, log in enumerate(files, start=1)
+        ]
+        outputs = [sender.communicate(timeout=400)[0] for sender in senders]
+    for sender, log in zip(senders, files, strict=True):
+        logs = log.read_text()
         assert sender.returncode == 0, logs[-3_000:]
         assert not any(canary in logs for canary in (*CANARIES, "user7", "Change"))
-    found = [json.loads(output.splitlines()[-1]) for output, _ in outputs]
+    found = [json.loads(output.splitlines()[-1]) for output in outputs]
     assert [len(one) for one in found] == [MESSAGES] * 2
     ids = {number: {one[number][0] for one in found} for number in found[0]}
     assert all(len(named) == 1 for named in ids.values()), "a Message-ID is not stable"
