@@ -112,6 +112,7 @@ def measure(project: Path, *, quick: bool) -> list[Row]:
 def _audit_rows(seconds: int) -> list[Row]:
     """Return what the audit service acknowledges, fsync on, SQLite, without the network's part."""
     most, paced = _acknowledged(seconds, 0), _acknowledged(seconds, int(EVENTS_PER_S))
+    proven = _acknowledged(seconds, int(EVENTS_PER_S), "receipts")
     bars = (
         f"at least {EVENTS_PER_S:,.0f}",
         f"at most {ACKNOWLEDGED_MS:.0f}",
@@ -120,11 +121,11 @@ def _audit_rows(seconds: int) -> list[Row]:
     return [
         Row("audit events acknowledged a second", most["events_per_s"], "", EVENTS_PER_S, bars[0]),
         Row("audit batch at 1,000/s, p99", paced["p99_ms"], "ms", ACKNOWLEDGED_MS, bars[1]),
-        Row("audit receipt at 1,000/s, slowest", paced["receipt_s"], "s", RECEIPT_S, bars[2]),
+        Row("audit receipt at 1,000/s, slowest", proven["receipt_s"], "s", RECEIPT_S, bars[2]),
     ]
 
 
-def _acknowledged(seconds: int, rate: int) -> dict[str, float]:
+def _acknowledged(seconds: int, rate: int, *more: str) -> dict[str, float]:
     """Return what the driver of the audit service's tests measures on a new database."""
     with tempfile.TemporaryDirectory(prefix="slipway-audit-") as name:
         folder, prefix = Path(name), "CENTRAL_SERVICES_"
@@ -140,7 +141,7 @@ def _acknowledged(seconds: int, rate: int) -> dict[str, float]:
         driver = str(ROOT / "tests/audit_service_driver.py")
         for command in (
             ["-m", "central_services", "db", "upgrade"],
-            [driver, "load", str(seconds), str(rate)],
+            [driver, "load", str(seconds), str(rate), *more],
         ):
             done = subprocess.run(
                 [service_python(), *command],

@@ -103,6 +103,7 @@ class AuthService:
             "AUTH__ISSUER": self.url,
             "DATABASE__URL": f"sqlite+aiosqlite:///{self._folder.name}/auth.db",
             "RATE_LIMIT__REQUESTS_PER_MINUTE": "1000000",
+            "RATE_LIMIT__ROUTES": '{"POST /oauth2/token": 1000000}',
             "JOBS__EMBEDDED_WORKER": "false",
             "CENTRAL_AUDIT__ENABLED": "false",
             "LOG_LEVEL": "WARNING",

@@ -83,6 +83,7 @@ async def store_schema(
                     target=f"schema:{action}",
                     data={"tenant": caller.tenant, "action": action, "version": version},
                 )
+    parts.schemas.forget(caller.tenant)
     response.status_code = 201 if is_new else 200
     return _named(action, version)
 
@@ -143,4 +144,5 @@ async def set_policy(
                 target=f"schema_policy:{caller.tenant}",
                 data={"tenant": caller.tenant, "strict": policy.strict},
             )
+    parts.schemas.forget(caller.tenant)
     return policy

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +27,8 @@ from .models import SchemaPolicyRow, SchemaRow
 _CACHED = 500
 _AT_ONCE = 200
 _URN = "urn:slipway:schema:"
+PLAIN_S = 1.0
+"""Seconds for which a tenant that has no schemas is not asked again; another process may store one."""
 
 
 def schema_name(action: str, version: int) -> str:
@@ -45,6 +48,13 @@ class SchemaGuard:
     _validators: OrderedDict[tuple[str, str, int], jsonschema_rs.Draft202012Validator] = field(
         default_factory=OrderedDict
     )
+    _plain_until: dict[str, float] = field(default_factory=dict)
+    _changes: int = 0
+
+    def forget(self, tenant: str) -> None:
+        """Look at a tenant's schemas again: they have just been changed here."""
+        self._plain_until.pop(tenant, None)
+        self._changes += 1
 
     async def check(self, tenant: str, events: Sequence[Event]) -> None:
         """Refuse a batch in which an event does not fit the schema of its action.
@@ -52,11 +62,18 @@ class SchemaGuard:
         Raises:
             InvalidEventsError: Some do not; `errors` says which, where, and which rule.
         """
+        if self._plain_until.get(tenant, 0.0) > time.monotonic():
+            return
+        changes = self._changes
         with as_tenant(tenant):
             async with self.database.read() as session:
                 versions = await _versions(session, {event.action for event in events})
                 is_strict = await strictness(session)
                 if not versions and not is_strict:
+                    some = await session.scalars(select(SchemaRow.n).limit(1))
+                    # What was read before a change here says nothing of the time after it.
+                    if some.first() is None and changes == self._changes:
+                        self._plain_until[tenant] = time.monotonic() + PLAIN_S
                     return
                 wanted = {_wanted(event, versions) for event in events} - {None}
                 found = await self._compiled(session, tenant, [key for key in wanted if key])
