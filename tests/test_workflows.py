@@ -266,8 +266,8 @@ def test_secret_scan_passes_on_a_new_project_and_searches_the_history(
     (project_copy / "leak.py").unlink()
     commit_all(project_copy, "hide it")
     # As in CI, where no run has the cache of another: with one it has crashed.
-    cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
-    found = run_in(project_copy, *scan, check=False, online=True, **cache)
+    cache = str(tmp_path / "cache")
+    found = run_in(project_copy, *scan, check=False, online=True, XDG_CACHE_HOME=cache)
     assert found.returncode != 0
     assert "leak.py" in found.stdout, show(found)
     assert token not in found.stdout
