@@ -10,14 +10,13 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
-from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request
 
 from ..api.readiness import HealthCheck
 from ..core.errors import ServiceError
 from ..utils.logging import get_logger
-from .credentials import Credentials, ServiceTokenError, ServiceTokens
+from .credentials import Credentials, ServiceTokenError, ServiceTokens, reaching
 
 if TYPE_CHECKING:
     from ..core.central_auth_settings import CentralAuthSettings
@@ -351,12 +350,5 @@ class CentralAuth:
 
             settings = self.settings
             urls = (settings.issuer, settings.jwks_url, settings.token_url)
-            hosts = [urlsplit(url).hostname or "" for url in urls if url is not None]
-            allowed = (*self._http_settings.allowed_internal_hosts, *hosts)
-            # Who asks paces itself (JWKS_REFETCH_S, RETRY_S): a breaker that stays open for longer would
-            # have good tokens refused after the issuer is back.
-            reset_s = min(self._http_settings.breaker_reset_s, 1.0)
-            changed = {"allowed_internal_hosts": allowed, "breaker_reset_s": reset_s}
-            client = self._http_settings.model_copy(update=changed)
-            self._client = HttpClient(client, name="issuer")
+            self._client = HttpClient(reaching(self._http_settings, urls), name="issuer")
         return self._client

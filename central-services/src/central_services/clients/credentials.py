@@ -12,10 +12,10 @@ import contextlib
 import contextvars
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import orjson
 
@@ -27,18 +27,34 @@ if TYPE_CHECKING:
     import httpx2
     from pydantic import SecretStr
 
+    from ..core.config import HttpClientSettings
     from .http import HttpClient
 
 TIMEOUT_S = 10.0
 RETRY_S = 2.0
 """Seconds in which a failure is not tried again; who asks gets the same answer."""
 
+BREAKER_RESET_S = 1.0
 MIN_LIFETIME_S = 1.0
 ASSERTION_S = 60
 
 _ALGORITHMS = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512", "Ed25519": "Ed25519"}
 
 _log = get_logger("service_tokens")
+
+
+def reaching(http: HttpClientSettings, urls: Iterable[str | None]) -> HttpClientSettings:
+    """Return the settings of a client that may also call the hosts of URLs which an operator named.
+
+    Who asks through it paces itself (JWKS_REFETCH_S, RETRY_S, the forwarder): a breaker that stays open
+    for longer would have good tokens refused after the other side is back.
+    """
+    hosts = [urlsplit(url).hostname or "" for url in urls if url is not None]
+    changed = {
+        "allowed_internal_hosts": (*http.allowed_internal_hosts, *hosts),
+        "breaker_reset_s": min(http.breaker_reset_s, BREAKER_RESET_S),
+    }
+    return http.model_copy(update=changed)
 
 
 class ServiceTokenError(ServiceError):

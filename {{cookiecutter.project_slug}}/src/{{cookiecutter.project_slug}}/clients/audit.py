@@ -7,14 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import urlsplit
 
 import orjson
 
 from ..audit.canonical import canonical
 from ..audit.checkpoint import Checkpoint, CheckpointError, NoteVerifier
 from ..audit.tlog_proof import TlogProof
-from .credentials import Credentials, ServiceTokenError, ServiceTokens
+from .credentials import Credentials, ServiceTokenError, ServiceTokens, reaching
 from .errors import HttpClientError
 from .resilience import parse_retry_after
 
@@ -231,13 +230,7 @@ class AuditServiceClient:
             from .http import HttpClient  # noqa: PLC0415  # imports the HTTP library
 
             urls = (self._settings.url, self._settings.token_url)
-            hosts = [urlsplit(url).hostname or "" for url in urls if url is not None]
-            allowed = (*self._http_settings.allowed_internal_hosts, *hosts)
-            # The forwarder paces itself; see `CentralAuth` for what else asks through this.
-            reset_s = min(self._http_settings.breaker_reset_s, 1.0)
-            changed = {"allowed_internal_hosts": allowed, "breaker_reset_s": reset_s}
-            settings = self._http_settings.model_copy(update=changed)
-            self._client = HttpClient(settings, name="audit_service")
+            self._client = HttpClient(reaching(self._http_settings, urls), name="audit_service")
         return self._client
 
 

@@ -40,7 +40,7 @@ class TracedTransport(httpx2.AsyncBaseTransport):
             inject(request.headers)
             try:
                 response = await self._inner.handle_async_request(request)
-            except BaseException as error:
+            except BaseException as error:  # noted on the span, and raised on
                 span.set_attribute("error.type", type(error).__name__)
                 span.set_status(StatusCode.ERROR)
                 raise
