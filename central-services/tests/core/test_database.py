@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+import threading
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -174,6 +176,38 @@ async def test_a_lock_that_another_process_holds_is_503_and_passes(
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
         assert answer.json()["title"] == "Database unavailable"
     assert (await api.post("/add")).json() == 2
+
+
+async def test_a_transaction_that_is_cancelled_lets_go_of_the_lock_at_once(
+    own: Database, own_database: str
+) -> None:
+    database = Database(settings_of(own_database))
+    reached, may_end = threading.Event(), threading.Event()
+
+    def hold() -> bool:
+        reached.set()
+        return may_end.wait(30)
+
+    async def work() -> None:
+        async with database.transaction() as session:
+            raw = await (await session.connection()).get_raw_connection()
+            driver: Any = raw.driver_connection
+            await driver.create_function("hold", 0, hold)
+            await session.execute(ADD)
+            # Its cursor has a row that nobody fetches.
+            await session.execute(text("SELECT hold() FROM stock"))
+
+    task = asyncio.create_task(work())
+    await asyncio.to_thread(reached.wait, 30)
+    task.cancel()
+    asyncio.get_running_loop().call_later(0.05, may_end.set)
+    (error,) = await asyncio.gather(task, return_exceptions=True)  # its traceback has the cursor
+    assert isinstance(error, asyncio.CancelledError)
+    with sqlite3.connect(Path(own_database.removeprefix("sqlite:///")), timeout=0) as other:
+        other.execute("UPDATE stock SET pieces = 5 WHERE pieces = 0")
+    other.close()
+    assert await pieces(own) == 5
+    await database.aclose()
 
 
 async def test_a_writer_that_waits_too_long_for_another_is_503(own_database: str) -> None:

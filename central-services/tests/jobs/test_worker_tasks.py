@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +18,21 @@ from central_services.cli import app
 from central_services.core.config import ENV_PREFIX
 from central_services.core.file_settings import UploadsSettings
 from central_services.core.mail_settings import MailSettings
-from central_services.jobs import PermanentError, TaskContext, startup
+from central_services.jobs import PermanentError, TaskContext, alerts, startup
 from central_services.jobs.alerts import DeadLetterAlerts
+from central_services.jobs.context import providers
 from central_services.jobs.dead_letters import DeadLetter
 from central_services.jobs.worker import (
     EmailFile,
     process_file_upload,
     send_email_task,
 )
-from central_services.mail import AdminNotifier, EmailService, TransientMailError
+from central_services.mail import (
+    AdminNotifier,
+    EmailService,
+    Notice,
+    TransientMailError,
+)
 from central_services.mail.delivery import MemoryDelivery
 from central_services.mail.records import MemoryRecords
 from central_services.settings import Settings
@@ -111,7 +119,7 @@ async def test_admins_are_told_of_dead_letters_once_and_when_it_works_again(
     mail: EmailService, delivery: MemoryDelivery
 ) -> None:
     settings = MailSettings(sender="orders@example.com", admins="ann@example.com")
-    alerts = DeadLetterAlerts(AdminNotifier(settings, mail, MemoryRecords(), None))
+    found = DeadLetterAlerts(AdminNotifier(settings, mail, MemoryRecords(), None))
     letter = DeadLetter(
         job_id="j1", task="test", queue="default", attempt=3, error="a\nValueError: canary"
     )
@@ -120,12 +128,12 @@ async def test_admins_are_told_of_dead_letters_once_and_when_it_works_again(
         return "done"
 
     for _ in range(2):
-        alerts.dead(letter)
-        await alerts.tell()
-    assert await alerts.watch(context(), works) == "done"
-    await alerts.tell()
-    assert await alerts.watch(context(), works) == "done"
-    await alerts.tell()
+        found.dead(letter)
+        await found.tell()
+    assert await found.watch(context(), works) == "done"
+    await found.tell()
+    assert await found.watch(context(), works) == "done"
+    await found.tell()
     subjects = [envelope.email.subject for envelope in delivery.sent]
     assert subjects == [
         "[Service] A job of test has failed for good",
@@ -133,6 +141,34 @@ async def test_admins_are_told_of_dead_letters_once_and_when_it_works_again(
     ]
     assert "ValueError" in delivery.sent[0].text
     assert "canary" not in delivery.sent[0].text
+
+
+async def test_worker_that_stops_while_it_tells_the_admins_tells_them_to_the_end(
+    mail: EmailService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[str, str, str]] = []
+    telling, may_go_on = asyncio.Event(), asyncio.Event()
+
+    class Slow(AdminNotifier):
+        async def notify(self, key: str, subject: str, text: str) -> Notice:
+            telling.set()
+            await may_go_on.wait()
+            told.append((key, subject, text))
+            return Notice(told=True)
+
+    @asynccontextmanager
+    async def opened(_settings: Settings) -> AsyncGenerator[AdminNotifier]:
+        yield Slow(MailSettings(), mail, MemoryRecords(), None)
+
+    monkeypatch.setattr(alerts, "open_admins", opened)
+    letter = DeadLetter(job_id="j1", task="a", queue="default", attempt=1, error="ValueError")
+    async with providers()[DeadLetterAlerts](Settings()) as found:
+        assert isinstance(found, DeadLetterAlerts)
+        found.dead(letter)
+        await telling.wait()
+        found.dead(replace(letter, task="b"))
+        asyncio.get_running_loop().call_later(0.05, may_go_on.set)  # after the end has begun
+    assert [key for key, _, _ in told] == ["dead-letter:a", "dead-letter:b"]
 
 
 def test_admins_are_told_once_that_workers_can_not_start_and_when_they_do(

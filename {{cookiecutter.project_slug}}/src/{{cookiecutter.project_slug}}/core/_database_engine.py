@@ -9,13 +9,17 @@ on disk when they return (synchronous=FULL).
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import math
+import sqlite3
 import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, event, make_url
+from sqlalchemy.exc import MissingGreenlet
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
@@ -150,6 +154,19 @@ def _prepare_connections(
         connection.info["until"][0] = time.monotonic() + limit_s
 
     event.listen(engine.sync_engine, "connect", on_connect)
+    event.listen(engine.sync_engine, "invalidate", _roll_back)
     event.listen(engine.sync_engine, "begin", on_begin)
     if limit_s != math.inf:
         event.listen(engine.sync_engine, "before_cursor_execute", before_execute)
+
+
+def _roll_back(connection: Any, _record: object, _error: object) -> None:  # noqa: ANN401  # a driver's
+    """Give up the lock of a connection that is about to be closed in the middle of its work.
+
+    SQLite keeps a closed connection, its transaction and the write lock, for as long as there is a
+    cursor with rows to fetch (sqlite.org/c3ref/close.html). Whoever was cancelled leaves one in the
+    traceback, where it stays until the garbage collector comes by.
+    """
+    # A second cancellation, or a connection that is broken: it is closed whatever happens.
+    with contextlib.suppress(asyncio.CancelledError, sqlite3.Error, MissingGreenlet):
+        connection.rollback()

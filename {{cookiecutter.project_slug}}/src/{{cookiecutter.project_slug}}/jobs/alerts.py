@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -39,6 +40,7 @@ class DeadLetterAlerts:
         self._mended: set[str] = set()
         self._open: frozenset[str] = frozenset()
         self._news = asyncio.Event()
+        self._stopping = False
 
     def dead(self, letter: DeadLetter) -> None:
         """Take note of a dead letter; of each task, the newest is told."""
@@ -55,15 +57,19 @@ class DeadLetterAlerts:
         return result
 
     async def run(self) -> None:
-        """Tell what there is to tell until cancelled."""
-        while True:
+        """Tell what there is to tell until `stop`, and what there is then."""
+        while not self._stopping:
             self._open = await self._admins.open_outages()
-            try:
+            with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._news.wait(), _REFRESH_S)
-            except TimeoutError:
-                continue
             self._news.clear()
             await self.tell()
+        await self.tell()  # what came in while it told the rest
+
+    def stop(self) -> None:
+        """Let `run` end when all is told: news that were half told would be lost."""
+        self._stopping = True
+        self._news.set()
 
     async def tell(self) -> None:
         """Tell what there is to tell now."""
@@ -85,11 +91,9 @@ async def _open_alerts(settings: PlatformSettings) -> AsyncGenerator[DeadLetterA
         try:
             yield alerts
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            alerts.stop()
             try:
-                # A worker that was stopped right after a job's end has not said so yet.
-                await asyncio.wait_for(alerts.tell(), _LAST_WORDS_S)
+                await asyncio.wait_for(task, _LAST_WORDS_S)
             except TimeoutError:
                 log.warning("admins_not_told_in_time")
 
