@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from fastapi import FastAPI
 
@@ -19,15 +17,15 @@ from ..audit.store import KEYS
 from ..clients.http import HttpClient
 from ..core.app import build_app
 from ..kit.cursors import Cursors
+from ..kit.repeating import beside
 from ..kit.telemetry.recording import Telemetry
 from .dependencies import Parts
 from .endpoints import ROUTERS
 from .event_schemas.service import SchemaGuard
 from .events import MAX_BATCH
-from .housekeeping import keep_house
+from .housekeeping import keeping
 from .ingest import Ingest
 from .keys import LogKeys
-from .ledger.housekeeping import keep_ledger
 from .pages import Pages
 from .payloads import PayloadCodec
 from .sealer import Sealer
@@ -92,11 +90,9 @@ def utc_now() -> datetime:
 
 def make_http(settings: Settings, telemetry: Telemetry) -> HttpClient:
     """Return a client that may also call whom the settings of this service name."""
-    issuer, calls = settings.central_auth, settings.http_client
+    issuer = settings.central_auth
     urls = (issuer.issuer, issuer.token_url or "", *settings.audit_service.witnesses)
-    hosts = filter(None, (urlsplit(url).hostname for url in urls))
-    allowed = (*calls.allowed_internal_hosts, *hosts)
-    return telemetry.http_client(calls.model_copy(update={"allowed_internal_hosts": allowed}))
+    return telemetry.http_client(settings.http_client, inside=urls)
 
 
 def make_parts(app: FastAPI, http: HttpClient, subjects: SubjectKeys, keys: LogKeys) -> Parts:
@@ -146,15 +142,8 @@ async def audit_service_lifespan(app: FastAPI) -> AsyncGenerator[None]:
         subjects = SubjectKeys(settings.audit_service.path / KEYS, keys.master)
         stack.callback(subjects.close)
         app.state.audit_service = parts = make_parts(app, http, subjects, keys)
-        tasks = [
-            asyncio.create_task(parts.sealer.run()),
-            asyncio.create_task(keep_house(parts.database, app.state.audit, parts.clock)),
-            asyncio.create_task(keep_ledger(parts.database, parts.clock, parts.ledger)),
-        ]
-        try:
-            yield
-        finally:
-            await parts.ingest.aclose()
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        async with beside(parts.sealer.run(), *keeping(parts, app.state.audit)):
+            try:
+                yield
+            finally:
+                await parts.ingest.aclose()

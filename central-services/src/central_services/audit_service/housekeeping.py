@@ -1,30 +1,38 @@
-"""What the service does by itself: it drops contents whose retention has ended."""
+"""What the service does by itself: it drops contents whose retention has ended, and expires transfers."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
+from collections.abc import Coroutine
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from ..audit import SYSTEM, AuditLog, Target
 from ..core.database import Database
-from ..utils.logging import get_logger
+from ..kit.repeating import repeat
 from .actions import DROPPED
+from .ledger.housekeeping import expire_all
 from .service import drop_expired
 
-EVERY_S = 600.0
+if TYPE_CHECKING:
+    from .dependencies import Parts
 
-_log = get_logger(__name__)
+DROP_EVERY_S, EXPIRE_EVERY_S = 600.0, 60.0
+"""Seconds between two looks."""
 
 
-async def keep_house(database: Database, audit: AuditLog, clock: Callable[[], datetime]) -> None:
-    """Look for contents that may go, now and every ten minutes, until cancelled."""
-    while True:
-        try:
-            await drop_and_record(database, audit, clock())
-        except Exception:  # noqa: BLE001  # the edge of a background task: it has to outlive any one failure
-            _log.exception("audit_service_housekeeping_failed")
-        await asyncio.sleep(EVERY_S)
+def keeping(parts: Parts, audit: AuditLog) -> list[Coroutine[None, None, None]]:
+    """Return what is done now and every so often."""
+
+    async def drop() -> None:
+        await drop_and_record(parts.database, audit, parts.clock())
+
+    async def expire() -> None:
+        await expire_all(parts.database, parts.clock(), parts.ledger)
+
+    return [
+        repeat(drop, every_s=DROP_EVERY_S, name="drop-expired"),
+        repeat(expire, every_s=EXPIRE_EVERY_S, name="expire-transfers"),
+    ]
 
 
 async def drop_and_record(database: Database, audit: AuditLog, now: datetime) -> int:

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from ..audit.checkpoint import Checkpoint
 from ..audit.merkle import Frontier, leaf_hash
 from ..core.database import Database, DatabaseUnavailableError
-from ..kit.inserting import insert_once
+from ..kit.inserting import insert_once_async
 from ..kit.tenancy import over_all_tenants
 from ..utils.logging import get_logger
 from .keys import LogKeys
@@ -124,7 +124,9 @@ class Sealer:
         if log is None:
             signer = self._keys.signer(tenant)
             values = {"origin": signer.name, "key": signer.verification_key}
-            await insert_once(session, LogRow, tenant_id=tenant, size=0, witnessed=0, **values)
+            await insert_once_async(
+                session, LogRow, tenant_id=tenant, size=0, witnessed=0, **values
+            )
             log = (await session.scalars(query)).one()
         return log
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -15,6 +13,7 @@ from fastapi import FastAPI
 from ..api.health import HealthCheck
 from ..core.app import build_app
 from ..core.database import DatabaseUnavailableError
+from ..kit.repeating import beside
 from ..kit.telemetry.recording import Telemetry
 from ..mail.composition import open_mail
 from ..middleware.client_address import ClientAddresses
@@ -23,7 +22,7 @@ from .account_mail import AccountMail
 from .declared_clients import DeclaredClients
 from .dependencies import Parts
 from .endpoints import ROUTERS
-from .housekeeping import keep_house
+from .housekeeping import keeping
 from .keys import KeyRing
 from .logins import Logins
 from .notifying import MailNotifier, Notifier
@@ -115,13 +114,9 @@ async def auth_lifespan(app: FastAPI) -> AsyncGenerator[None]:
         except DatabaseUnavailableError:  # housekeeping tries again
             _log.warning("signing_keys_not_read_at_start")
         parts.account_mail.begin()
-        keeping = asyncio.create_task(
-            keep_house(parts.ring, declared, parts.database, parts.settings, parts.clock)
-        )
-        try:
-            yield
-        finally:
-            keeping.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await keeping
-            await parts.account_mail.end()
+        works = keeping(parts.ring, declared, parts.database, parts.settings, parts.clock)
+        async with beside(*works):
+            try:
+                yield
+            finally:
+                await parts.account_mail.end()

@@ -12,12 +12,13 @@ from fastapi import Depends, Request
 from ..audit import Actor, Audit, RequestAudit
 from ..audit.dependencies import request_audit
 from ..audit.events import ActorKind
+from ..clients.dpop import ALGORITHMS
 from ..core.database import Database, DbSession
 from ..middleware.client_address import ClientAddresses
 from .errors import CredentialsError, FormError
 from .keys import KeyRing
 from .logins import Login, Logins
-from .oauth.dpop import ALGORITHMS, InvalidProofError, NonceError, check_proof, new_nonce
+from .oauth.dpop import InvalidProofError, NonceError, check_proof, new_nonce
 from .oauth.exchange import ExchangeGrant
 from .oauth.grants import S256, ClientGrant, CodeGrant, RefreshGrant
 from .oauth.requests import MAX_FORM_BYTES, parse_form

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from ..core.central_auth_settings import CentralAuthSettings
     from ..core.config import HttpClientSettings
     from ._access_tokens import AccessTokens
-    from ._dpop import Proofs, ProvenRequest
     from ._issuer import Issuer
     from ._key_set import KeysUnavailableError, VerificationKey
+    from .dpop import Proofs, ProvenRequest
     from .http import HttpClient
 
 _log = get_logger("central_auth")
@@ -204,8 +204,8 @@ class CentralAuth:
             AuthUnavailableError: When nobody can tell.
         """
         from ._access_tokens import InvalidTokenError  # noqa: PLC0415  # imports the JOSE library
-        from ._dpop import InvalidProofError  # noqa: PLC0415  # the same
         from ._key_set import KeysUnavailableError  # noqa: PLC0415  # the same
+        from .dpop import InvalidProofError  # noqa: PLC0415  # the same
 
         try:
             claims = await self._access_tokens().verify(token, bearer=request is None)
@@ -274,7 +274,7 @@ class CentralAuth:
         if error:
             challenge += f', error="{error}", error_description="{detail}"'
         if not bearer:
-            from ._dpop import ALGORITHMS  # noqa: PLC0415  # imports the JOSE library
+            from .dpop import ALGORITHMS  # noqa: PLC0415  # imports the JOSE library
 
             challenge += f', algs="{" ".join(ALGORITHMS)}"'
         return UnauthenticatedError(detail, headers={"www-authenticate": challenge})
@@ -328,7 +328,7 @@ class CentralAuth:
 
     def _read_proofs(self) -> Proofs:
         if self._proofs is None:
-            from ._dpop import Proofs  # noqa: PLC0415  # imports the JOSE library
+            from .dpop import Proofs  # noqa: PLC0415  # imports the JOSE library
 
             settings = self.settings
             self._proofs = Proofs(

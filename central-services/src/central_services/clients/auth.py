@@ -30,7 +30,7 @@ from ._central_auth import (
 from .credentials import ServiceTokenError
 
 if TYPE_CHECKING:
-    from ._dpop import ProvenRequest
+    from .dpop import ProvenRequest
 
 __all__ = [
     "AuthUnavailableError",
@@ -96,7 +96,7 @@ async def require_auth(
 
 def _proven(request: Request) -> ProvenRequest:
     """Return what a proof has to name of a request."""
-    from ._dpop import ProvenRequest  # noqa: PLC0415  # imports the JOSE library
+    from .dpop import ProvenRequest  # noqa: PLC0415  # imports the JOSE library
 
     scope, root = request.scope, request.scope.get("root_path", "")
     paths = {scope["path"], root + scope["path"]}

@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..core.database import Database
 from ..core.errors import ConflictError, ServiceError
-from .inserting import insert_once
+from .inserting import insert_once_async
 from .models import IdempotencyRow
 
 
@@ -165,7 +165,7 @@ class Idempotency:
             "expires_at": now + timedelta(seconds=self.keep_s),
         }
         new = {"scope": request.scope, "key": request.key, "fingerprint": request.fingerprint}
-        if await insert_once(session, IdempotencyRow, **new, **claim):
+        if await insert_once_async(session, IdempotencyRow, **new, **claim):
             return None
         row = await session.get_one(IdempotencyRow, (request.scope, request.key))
         if row.fingerprint != request.fingerprint:

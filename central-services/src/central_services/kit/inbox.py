@@ -11,7 +11,7 @@ from datetime import datetime
 from sqlalchemy import CursorResult, delete
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from .inserting import insert_once
+from .inserting import insert_once_async
 from .models import InboxRow
 
 
@@ -27,7 +27,7 @@ async def take(session: AsyncSession, consumer: str, message_id: str, now: datet
     Returns:
         False when it was taken before: then there is nothing to do but to acknowledge it.
     """
-    return await insert_once(
+    return await insert_once_async(
         session, InboxRow, consumer=consumer, message_id=message_id, taken_at=now
     )
 

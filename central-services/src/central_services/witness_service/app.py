@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import orjson
 from fastapi import FastAPI
@@ -83,13 +82,8 @@ async def witness_lifespan(app: FastAPI) -> AsyncGenerator[None]:
         WitnessKeyError: Its key is malformed.
     """
     settings: Settings = app.state.settings
-    options, calls = settings.witness, settings.http_client
-    # Whom the settings name may be inside.
-    hosts = [urlsplit(address).hostname or "" for address in options.log_lists]
-    allowed = (*calls.allowed_internal_hosts, *filter(None, hosts))
-    http = app.state.telemetry.http_client(
-        calls.model_copy(update={"allowed_internal_hosts": allowed})
-    )
+    options = settings.witness
+    http = app.state.telemetry.http_client(settings.http_client, inside=options.log_lists)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(http.aclose)
         app.state.witness = Witness(

@@ -20,7 +20,7 @@ from ..audit.errors import AuditKeyError
 from ..audit.merkle import EMPTY_ROOT, is_consistent
 from ..core.database import Database
 from ..kit.cosignatures import Cosigner
-from ..kit.inserting import insert_once
+from ..kit.inserting import insert_once_async
 from ..utils.logging import get_logger
 from .errors import (
     InconsistentError,
@@ -141,7 +141,7 @@ class Witness:
             raise UnknownLogError("This witness does not watch that log.")
         values = {"keys": "\n".join(keys), "size": 0, "root": EMPTY_ROOT, "note": ""}
         async with self.database.transaction() as session:
-            await insert_once(session, WitnessedLogRow, origin=origin, **values)
+            await insert_once_async(session, WitnessedLogRow, origin=origin, **values)
 
     async def _locked(self, session: AsyncSession, origin: str) -> WitnessedLogRow:
         query = select(WitnessedLogRow).where(WitnessedLogRow.origin == origin).with_for_update()

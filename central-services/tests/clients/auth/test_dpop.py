@@ -16,12 +16,12 @@ from fastapi import APIRouter, Depends
 from joserfc import jwk
 from joserfc.jws import JWSRegistry
 
-from central_services.clients._dpop import Proofs, ProvenRequest
 from central_services.clients.auth import (
     CurrentUser,
     UnauthenticatedError,
     require_auth,
 )
+from central_services.clients.dpop import Proofs, ProvenRequest
 from tests.auth_fixtures import Issuer
 
 from .conftest import Clock, MakeAuth

@@ -16,12 +16,12 @@ from fastapi import APIRouter, Depends
 from joserfc import jwk
 from joserfc.jws import JWSRegistry
 
-from {{ cookiecutter.project_slug }}.clients._dpop import Proofs, ProvenRequest
 from {{ cookiecutter.project_slug }}.clients.auth import (
     CurrentUser,
     UnauthenticatedError,
     require_auth,
 )
+from {{ cookiecutter.project_slug }}.clients.dpop import Proofs, ProvenRequest
 from tests.auth_fixtures import Issuer
 
 from .conftest import Clock, MakeAuth

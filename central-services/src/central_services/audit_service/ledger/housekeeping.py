@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from datetime import datetime
 
@@ -10,27 +9,10 @@ from sqlalchemy import select
 
 from ...core.database import Database
 from ...kit.tenancy import over_all_tenants
-from ...utils.logging import get_logger
 from .approvals import Approvals
 from .models import ProposalRow
 from .repository import LedgerRepository
 from .service import STEP, LedgerService
-
-EVERY_S = 60.0
-
-_log = get_logger(__name__)
-
-
-async def keep_ledger(
-    database: Database, clock: Callable[[], datetime], of_tenant: Callable[[str], LedgerService]
-) -> None:
-    """Let expire what is due, now and each minute, until cancelled."""
-    while True:
-        try:
-            await expire_all(database, clock(), of_tenant)
-        except Exception:  # noqa: BLE001  # the edge of a background task: it has to outlive any one failure
-            _log.exception("ledger_housekeeping_failed")
-        await asyncio.sleep(EVERY_S)
 
 
 async def expire_all(

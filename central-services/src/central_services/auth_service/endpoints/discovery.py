@@ -7,10 +7,10 @@ from typing import Any, get_args
 import orjson
 from fastapi import APIRouter, Request, Response
 
+from ...clients.dpop import ALGORITHMS
 from ..dependencies import AuthParts
 from ..oauth.authorization import PROMPTS
 from ..oauth.clients import ASSERTION_ALGORITHMS
-from ..oauth.dpop import ALGORITHMS
 from ..oauth.grants import CLIENT_METHODS, CONFIDENTIAL_METHODS
 from ..oauth.interaction import SCOPES
 from ..schemas import GrantType

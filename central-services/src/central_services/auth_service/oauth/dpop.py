@@ -6,24 +6,18 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from authlib.oauth2.rfc6749 import OAuth2Error
-from joserfc import jwk, jws
-from joserfc.errors import JoseError
 
-from ..sealing import decode, encode
-from ..tokens import MAX_TOKEN_CHARACTERS, same, strict_object
+from ...clients import dpop
+from ..sealing import encode
+from ..tokens import same
 
 if TYPE_CHECKING:
     from .server import Call
 
-ALGORITHMS = ("ES256", "ES384", "PS256", "RS256", "EdDSA", "Ed25519")
-"""What a proof may be signed with."""
-
-_HEADERS = frozenset({"typ", "alg", "jwk", "kid"})
-_PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 _PORTS = {"https": 443, "http": 80}
 _MAX_JTI = 512
 
@@ -70,26 +64,20 @@ def read_proof(proof: str, *, method: str, url: str) -> Proof:
     Raises:
         InvalidProofError: Saying what section 4.3 finds wrong.
     """
-    header, claims = _parts(proof)
-    if header.get("typ") != "dpop+jwt" or not header.keys() <= _HEADERS:
-        raise InvalidProofError("The proof is no dpop+jwt.")
-    alg, key = header.get("alg"), _key(header.get("jwk"))
-    if alg not in ALGORITHMS:
-        raise InvalidProofError("The proof is signed with an algorithm that is not supported.")
     try:
-        jws.deserialize_compact(proof, key, algorithms=[alg])
-    except (JoseError, ValueError, TypeError) as error:
-        raise InvalidProofError("The signature of the proof does not hold.") from error
-    jti, issued, nonce = claims.get("jti"), claims.get("iat"), claims.get("nonce")
-    token_hash = claims.get("ath")
+        key, claims = dpop.verified_proof(proof)
+    except dpop.InvalidProofError as error:
+        raise InvalidProofError(f"The proof is none: {error}.") from error
+    jti, issued = claims.get("jti"), claims.get("iat")
+    nonce, ath = claims.get("nonce"), claims.get("ath")
     # A bool is an int to Python.
     if not isinstance(jti, str) or not 0 < len(jti) <= _MAX_JTI or type(issued) is not int:
         raise InvalidProofError("The proof needs jti and iat.")
-    if not all(value is None or isinstance(value, str) for value in (nonce, token_hash)):
+    if not isinstance(nonce, str | None) or not isinstance(ath, str | None):
         raise InvalidProofError("A claim of the proof has another type.")
     if claims.get("htm") != method or not _is_same_url(claims.get("htu"), url):
         raise InvalidProofError("The proof is for another request.")
-    return Proof(key.thumbprint(), jti, issued, nonce, token_hash)
+    return Proof(key.thumbprint(), jti, issued, nonce, ath)
 
 
 def token_hash(access_token: str) -> str:
@@ -146,32 +134,6 @@ def is_nonce(call: Call, nonce: str) -> bool:
     age = call.now.timestamp() - int(at)
     is_fresh = -1 <= age <= call.settings.dpop_nonce_s
     return is_fresh and same(mark, call.sealer.mark("dpop-nonce", at))
-
-
-def _parts(proof: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    if len(proof) > MAX_TOKEN_CHARACTERS or proof.count(".") != 2 or not proof.isascii():
-        raise InvalidProofError("The proof is no JWT.")
-    try:
-        header, claims, _ = (decode(part) for part in proof.split("."))
-        return strict_object(header), strict_object(claims)
-    except (ValueError, RecursionError) as error:
-        raise InvalidProofError("The proof is no JWT.") from error
-
-
-def _key(found: object) -> jwk.Key:
-    """Return the public key in a header."""
-    if not isinstance(found, dict) or found.keys() & _PRIVATE:
-        raise InvalidProofError("The proof needs a public jwk.")
-    # 2048 bits are 342 characters of base64url.
-    is_strong = found.get("kty") in {"EC", "OKP"} or (
-        found.get("kty") == "RSA" and len(str(found.get("n", ""))) >= 342
-    )
-    if not is_strong:
-        raise InvalidProofError("The key of the proof is of a kind that is not supported.")
-    try:
-        return jwk.import_key(found)
-    except (JoseError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InvalidProofError("The jwk of the proof is none.") from error
 
 
 def _is_same_url(one: object, other: str) -> bool:

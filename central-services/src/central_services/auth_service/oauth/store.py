@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from ...kit.inserting import insert_once
 from ..models import (
     ApiKeyRow,
     ClientRow,
@@ -206,12 +206,4 @@ class OAuthStore:
 
     def is_first(self, digest: str, expires_at: datetime) -> bool:
         """Whether something comes for the first time; it does not from now on."""
-        # Of two requests at once the second waits for the first, and inserts nothing.
-        add = (
-            postgresql.insert
-            if self.session.get_bind().dialect.name == "postgresql"
-            else sqlite.insert
-        )
-        row = add(SeenAssertionRow).values(digest=digest, expires_at=expires_at)
-        added = row.on_conflict_do_nothing().returning(SeenAssertionRow.digest)
-        return self.session.scalar(added) is not None
+        return insert_once(self.session, SeenAssertionRow, digest=digest, expires_at=expires_at)

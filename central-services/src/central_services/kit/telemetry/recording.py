@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import threading
 import uuid
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
@@ -54,11 +55,21 @@ class Telemetry:
         if settings.endpoint:
             self._start(settings.endpoint, service, environment)
 
-    def http_client(self, settings: HttpClientSettings) -> HttpClient:
-        """Return a client whose calls are recorded."""
+    def http_client(
+        self, settings: HttpClientSettings, *, inside: Iterable[str] = ()
+    ) -> HttpClient:
+        """Return a client whose calls are recorded.
+
+        Args:
+            settings: How it calls.
+            inside: URLs whose hosts it may call although they are inside; those of the settings.
+        """
         from ...clients.http import HttpClient, guarded_transport  # noqa: PLC0415  # not all call others
         from .calls import TracedTransport  # noqa: PLC0415  # as above
 
+        hosts = filter(None, (urlsplit(url).hostname for url in inside))
+        allowed = (*settings.allowed_internal_hosts, *hosts)
+        settings = settings.model_copy(update={"allowed_internal_hosts": allowed})
         if self._providers is None:
             return HttpClient(settings)
         transport = TracedTransport(guarded_transport(settings), self.tracer)

@@ -10,9 +10,8 @@ from __future__ import annotations
 import hashlib
 from base64 import urlsafe_b64encode
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from joserfc import jwk
@@ -93,7 +92,7 @@ class Proofs:
             raise InvalidTokenError("not bound to a key of DPoP")
         if len(request.proofs) != 1:
             raise InvalidProofError("there is not exactly one proof")
-        key, said = _verified(request.proofs[0])
+        key, said = verified_proof(request.proofs[0])
         if key.thumbprint() != bound["jkt"]:
             raise InvalidProofError("the proof is by another key")
         digest = hashlib.sha256(token.encode("ascii")).digest()
@@ -122,22 +121,32 @@ class Proofs:
             self._used.popitem(last=False)
 
 
-def _verified(proof: str) -> tuple[jwk.Key, Mapping[str, Any]]:
-    """Return the key of a proof, and what the proof says, once the one has signed the other."""
+def verified_proof(proof: str) -> tuple[jwk.Key, Claims]:
+    """Return the key of a proof, and what the proof says, once the one has signed the other.
+
+    What it says is not looked at (RFC 9449 section 4.3, steps 2 to 7).
+
+    Raises:
+        InvalidProofError: It is none, or its signature does not hold.
+    """
     if len(proof) > MAX_TOKEN_CHARACTERS or proof.count(".") != 2 or not proof.isascii():
         raise InvalidProofError("the proof is no compact JWS of a sane size")
     signed, _, third = proof.rpartition(".")
     first, second = signed.split(".")
-    header = json_object(decoded(first))
+    try:
+        header, said = json_object(decoded(first)), json_object(decoded(second))
+        signature = decoded(third)
+    except InvalidTokenError as error:
+        raise InvalidProofError(str(error)) from error
     if header.get("typ") != "dpop+jwt" or not header.keys() <= _HEADERS:
         raise InvalidProofError("the proof is no dpop+jwt")
     algorithm = header.get("alg")
     if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
         raise InvalidProofError("the algorithm of the proof is not one that is accepted")
     key = _public(header.get("jwk"))
-    if not holds(algorithm, signed.encode(), decoded(third), key):
+    if not holds(algorithm, signed.encode(), signature, key):
         raise InvalidProofError("the signature of the proof does not hold")
-    return key, json_object(decoded(second))
+    return key, said
 
 
 def _public(found: object) -> jwk.Key:
