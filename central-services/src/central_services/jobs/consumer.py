@@ -77,7 +77,7 @@ class Consumer:
         self._stopping = asyncio.Event()
         self._hurry = asyncio.Event()
         self._change = asyncio.Event()
-        self._is_over = False
+        self._over = asyncio.Event()
         self._seen_at = time.monotonic()
         self._loop = asyncio.get_running_loop()
         self._heartbeats = Heartbeats(store, self._jobs.lease_s, self._on_beat)
@@ -111,11 +111,12 @@ class Consumer:
             await self._claim_always()
             await self._wind_down()
         finally:
-            reclaiming.cancel()
-            self._is_over = True
+            self._over.set()
             self._change.set()
-            # As long as the leases last; what is not handed in then runs again.
+            # As long as the leases last; what is not handed in then runs again. Cut off halfway, a
+            # job would be dead and nobody told.
             await asyncio.wait({reclaiming, finishing}, timeout=self._jobs.lease_s)
+            reclaiming.cancel()
             finishing.cancel()
             await asyncio.to_thread(self._heartbeats.stop)
 
@@ -196,7 +197,7 @@ class Consumer:
 
     async def _hand_in_always(self) -> None:
         """Hand in outcomes, those that come meanwhile together."""
-        while self._outcomes or not self._is_over:
+        while self._outcomes or not self._over.is_set():
             if self._outcomes:
                 await self._hand_in()
             else:
@@ -229,7 +230,7 @@ class Consumer:
 
     async def _reclaim_always(self) -> None:
         """Take back the jobs of workers that died, twice a second."""
-        while True:
+        while not self._over.is_set():
             try:
                 for job in await self._store.reclaim():
                     self.metrics.finished(job.task, "lost", 0.0, 0.0)
@@ -237,7 +238,8 @@ class Consumer:
                 self._seen_at = time.monotonic()
             except JobsUnavailableError:
                 log.warning("job_store_unavailable", doing="reclaim")
-            await asyncio.sleep(RECLAIM_S)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._over.wait(), RECLAIM_S)
 
     async def _pause(self) -> None:
         """Wait a moment, or until the worker stops."""
