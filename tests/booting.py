@@ -18,6 +18,14 @@ from rendering import slug_of
 STARTUP_S = 60.0
 """Longest wait for the first answer; it takes one second on an idle machine."""
 
+# Not uvicorn's --fd, which takes the socket for a Unix one: Nagle's algorithm stays on, 40 ms each.
+_SERVE = """
+import importlib, socket, sys, uvicorn
+app = importlib.import_module(f"{sys.argv[1]}.main").app
+listening = socket.socket(fileno=int(sys.argv[2]))
+uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False)).run([listening])
+"""
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -39,6 +47,11 @@ class Service:
 
     port: int
     log: Path
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return f"http://127.0.0.1:{self.port}"
 
     def call(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Answer:
         """Send one request, and fail with the service's log when there is no answer."""
@@ -77,10 +90,9 @@ def serving_as_it_is(project: Path, **environment: str) -> Iterator[Service]:
         listening.bind(("127.0.0.1", 0))
         listening.listen(64)
         log = Path(folder) / "log"
-        application = f"{slug_of(project)}.main:app"
         with log.open("w") as output:
             process = subprocess.Popen(
-                [rendered_python(), "-m", "uvicorn", application, "--fd", str(listening.fileno())],
+                [rendered_python(), "-c", _SERVE, slug_of(project), str(listening.fileno())],
                 cwd=project,
                 env=clean_environment() | environment,
                 pass_fds=[listening.fileno()],

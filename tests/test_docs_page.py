@@ -32,7 +32,7 @@ def test_docs_work_in_a_browser_with_nothing_from_elsewhere(
     complaints: list[str] = []
     requested: list[str] = []
     with serving(default_project) as service, sync_playwright() as playwright:
-        url = f"http://127.0.0.1:{service.port}"
+        url = service.url
         browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
         try:
             page = browser.new_page(viewport={"width": 1280, "height": 1400})
