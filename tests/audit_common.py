@@ -26,7 +26,7 @@ def open_log(folder: Path, *, durable: bool = True) -> Any:
     """Open a trail; without fsync where nobody pulls the plug and there are a thousand of them."""
     log = part("log").AuditLog(settings(folder))
     if not durable:
-        for connection in (log.sealer.connection, log.keys._file, log._inbox._connection):
+        for connection in (log.sealer.connection, log.keys._store._file, log._inbox._connection):
             connection.execute("PRAGMA synchronous = OFF")
     return log
 

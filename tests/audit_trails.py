@@ -261,9 +261,8 @@ def shred(folder: str, count: str) -> dict[str, Any]:
     proofs_of = {person: part("proofs").prove(trail, event) for person, event in made}
     wrapped = {}
     for person in erased:
-        query = "SELECT wrapped FROM subjects WHERE id = ?"
-        key = log.keys.find(person)
-        wrapped[person] = log.keys._file.execute(query, (key,)).fetchone()[0]
+        (key,) = log.keys._store.wrapped([log.keys.find(person)])
+        wrapped[person] = key.wrapped
         part("retention").erase_subject(trail, log.keys, person)
     restricted = part("events").Sensitivity.RESTRICTED
     readable = {

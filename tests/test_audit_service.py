@@ -22,7 +22,7 @@ def test_ingest_log_and_administration_hold_on_postgresql(
     run_in: RunIn, postgresql: PostgreSQL, tmp_path: Path
 ) -> None:
     url = postgresql.create(tmp_path.name)
-    chosen = "senders_at_once or same_event or pages_follow or shredded_person or hold_on_a or tiles_make or schema_never"
+    chosen = "senders_at_once or same_event or pages_follow or shredded_person or hold_on_a or tiles_make or schema_never or key_database"
     options = ("-q", "-p", "no:cacheprovider", "-k", chosen)
     command = ("python", "-m", "pytest", *options, "tests/audit_service")
     done = run_in(PROJECT, *command, TEST_DATABASE_URL=url, timeout=300)

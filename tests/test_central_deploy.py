@@ -38,7 +38,9 @@ def test_compose_runs_each_service_on_its_own_database(
     databases = re.findall(
         r"CREATE DATABASE (\w+)", (DEPLOY / "platform.databases.sql").read_text("utf-8")
     )
-    assert databases == [f"central_{name}" for name in services]
+    assert databases == [*(f"central_{name}" for name in services), "central_audit_keys"]
+    keys = compose["services"]["audit"]["environment"][f"{PREFIX}AUDIT_SERVICE__KEYS_URL"]
+    assert keys.endswith("/central_audit_keys")
     for name, port in services.items():
         service, migration = compose["services"][name], compose["services"][f"migrate-{name}"]
         assert service["environment"][f"{PREFIX}SERVICE"] == name

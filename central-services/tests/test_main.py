@@ -57,3 +57,23 @@ def test_process_of_one_service_needs_no_settings_of_another() -> None:
     for service in SERVICES:
         if service.name != "auth":
             assert f"{ENV_PREFIX}AUTH__ISSUER" not in asked_of(service.name)
+
+
+def test_replicas_that_share_a_database_have_to_share_the_keys_of_people(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def is_asked_for(service: str) -> bool:
+        settings = Settings(environment="production", service=service)
+        asked = {one.variable for one in settings.insecure_settings()}
+        return f"{ENV_PREFIX}AUDIT_SERVICE__KEYS_URL" in asked
+
+    assert not is_asked_for("audit")
+    server = "postgresql://app:secret@db/central_audit"
+    monkeypatch.setenv(f"{ENV_PREFIX}DATABASE__URL", server)
+    assert is_asked_for("audit")
+    assert not is_asked_for("auth")
+    monkeypatch.setenv(f"{ENV_PREFIX}AUDIT_SERVICE__KEYS_URL", "mysql://app:secret@db/keys")
+    with pytest.raises(ValidationError, match="postgresql://user"):
+        Settings()
+    monkeypatch.setenv(f"{ENV_PREFIX}AUDIT_SERVICE__KEYS_URL", f"{server}_keys")
+    assert not is_asked_for("audit")

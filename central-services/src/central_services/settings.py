@@ -50,6 +50,16 @@ class Settings(PlatformSettings):
             for name in type(self).model_fields
             if type(getattr(self, name)).__module__.startswith(tuple(f"{o}." for o in others))
         )
-        for one in super().insecure_settings():
+        for one in (*super().insecure_settings(), *self._keys_of_one_host()):
             if not one.variable.startswith(foreign):
                 yield one
+
+    def _keys_of_one_host(self) -> Iterator[InsecureSetting]:
+        """Refuse replicas that share a database, and not the keys of what is in it."""
+        is_server = self.database.url.get_secret_value().startswith("postgresql")
+        if is_server and self.audit_service.keys_url is None:
+            yield InsecureSetting(
+                f"{ENV_PREFIX}AUDIT_SERVICE__KEYS_URL",
+                "each replica would have keys of its own: no other could read what it stored, or shred it",
+                "Set it to a PostgreSQL database that is not in the backups of the other one.",
+            )

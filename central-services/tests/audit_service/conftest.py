@@ -173,10 +173,15 @@ def copy_database(file: Path, target: Path, template: str) -> str:
     """Return the URL of a fresh copy of a migrated database."""
     if not template:
         return f"sqlite:///{shutil.copy(file, target)}"
+    return new_database("audit_running", template)
+
+
+def new_database(name: str, template: str = "template1") -> str:
+    """Make a database of the server anew, and return its URL."""
     with psycopg.connect(SERVER, autocommit=True) as connection:
-        connection.execute(b"DROP DATABASE IF EXISTS audit_running WITH (FORCE)")
-        connection.execute(f"CREATE DATABASE audit_running TEMPLATE {template}".encode())
-    return urlsplit(SERVER)._replace(path="/audit_running").geturl()
+        connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
+    return urlsplit(SERVER)._replace(path=f"/{name}").geturl()
 
 
 @pytest.fixture
@@ -191,6 +196,8 @@ def start(
     url = copy_database(migrated_file, tmp_path / "service.db", audit_template)
     monkeypatch.setenv("CENTRAL_SERVICES_DATABASE__URL", url)
     monkeypatch.setenv("CENTRAL_SERVICES_AUDIT_SERVICE__PATH", str(tmp_path / "keys"))
+    if SERVER:
+        monkeypatch.setenv("CENTRAL_SERVICES_AUDIT_SERVICE__KEYS_URL", new_database("audit_keys"))
     keys = {"keys": [issuer_key.as_dict(private=False)]}
     monkeypatch.setenv("CENTRAL_SERVICES_CENTRAL_AUTH__ISSUER", ISSUER)
     monkeypatch.setenv("CENTRAL_SERVICES_CENTRAL_AUTH__JWKS", json.dumps(keys))

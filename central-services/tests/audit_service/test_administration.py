@@ -294,6 +294,7 @@ def test_keys_that_are_printed_are_taken(
         name, _, value = line.partition("=")
         monkeypatch.setenv(f"CENTRAL_SERVICES_{name}", value)
     monkeypatch.setenv("CENTRAL_SERVICES_AUDIT_SERVICE__PATH", str(tmp_path / "new"))
+    monkeypatch.delenv("CENTRAL_SERVICES_AUDIT_SERVICE__KEYS_URL", raising=False)
     found = run("verify")
     assert found.exit_code == 1
     assert "no trusted key has signed the checkpoint" in found.output

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pytest
 from pydantic import BaseModel
@@ -91,7 +91,8 @@ def folder(new_trail: Path, tmp_path: Path) -> Path:
 def audit(folder: Path, clock: Clock, actions: ActionRegistry) -> Iterator[AuditLog]:
     """A trail in a folder of its own; the test seals by hand."""
     log = AuditLog(AuditSettings(path=folder), clock=clock, actions=actions)
-    for connection in (log.sealer.connection, log.keys._file, log._inbox._connection):
+    keys: Any = log.keys._store
+    for connection in (log.sealer.connection, keys._file, log._inbox._connection):
         # Nobody pulls the plug on these tests; the template's own ones do.
         connection.execute("PRAGMA synchronous = OFF")
     yield log

@@ -12,6 +12,7 @@ import pytest
 
 from {{ cookiecutter.project_slug }}.audit import Actor, AuditLog, Sensitivity
 from {{ cookiecutter.project_slug }}.audit.errors import AuditKeyError, LegalHoldError
+from {{ cookiecutter.project_slug }}.audit.key_file import KeyFile
 from {{ cookiecutter.project_slug }}.audit.keys import SubjectKeys
 from {{ cookiecutter.project_slug }}.audit.proofs import check_proof, prove
 from {{ cookiecutter.project_slug }}.audit.retention import count_expired, drop_expired, erase_subject
@@ -73,7 +74,7 @@ async def test_event_about_two_people_needs_the_keys_of_both(audit: AuditLog) ->
 async def test_erasure_by_another_process_is_noticed(audit: AuditLog) -> None:
     ada = await ship(audit, "ada")
     assert "erased" not in shown(audit, ada)
-    other = SubjectKeys(audit.settings.path / KEYS, audit.secrets.master)
+    other = SubjectKeys(KeyFile(audit.settings.path / KEYS), audit.secrets.master)
     before = other.erase("ada")
     other.close()
     assert shown(audit, ada)["erased"] is True
@@ -83,9 +84,8 @@ async def test_erasure_by_another_process_is_noticed(audit: AuditLog) -> None:
 
 async def test_erased_key_is_in_no_file(audit: AuditLog) -> None:
     await ship(audit, "ada")
-    query = "SELECT wrapped FROM subjects WHERE id = ?"
-    key = audit.keys.find("ada")
-    (wrapped,) = audit.keys._file.execute(query, (key,)).fetchone()
+    (key,) = audit.keys._store.wrapped([audit.keys.find("ada") or ""])
+    wrapped = key.wrapped
     files = list(audit.settings.path.iterdir())
     assert any(wrapped in path.read_bytes() for path in files)
     erase(audit, "ada")

@@ -15,6 +15,7 @@ from .actions import ACTIONS
 from .checkpoint import NoteSigner
 from .errors import AuditUnavailableError
 from .events import Retention
+from .key_file import KeyFile
 from .keys import SubjectKeys
 from .log import AuditLog, AuditSecrets
 from .records import RecordCodec
@@ -64,7 +65,7 @@ def open_trail() -> Generator[Session]:
     if not path.is_file():
         raise AuditUnavailableError(f"there is no audit trail in {settings.path}")
     opened = AuditSecrets.of(settings)
-    keys = SubjectKeys(settings.path / KEYS, opened.master)
+    keys = SubjectKeys(KeyFile(settings.path / KEYS), opened.master)
     connection = connect(path, read_only=True)
     days = {Retention(name): count for name, count in settings.retention_days.items()}
     codec = RecordCodec(ACTIONS, keys, opened.master, days)

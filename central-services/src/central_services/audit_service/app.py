@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -13,7 +14,6 @@ from fastapi import FastAPI
 from ..api.health import HealthCheck
 from ..audit.events import Retention
 from ..audit.keys import SubjectKeys
-from ..audit.store import KEYS
 from ..clients.http import HttpClient
 from ..core.app import build_app
 from ..kit.cursors import Cursors
@@ -25,7 +25,7 @@ from .event_schemas.service import SchemaGuard
 from .events import MAX_BATCH
 from .housekeeping import keeping
 from .ingest import Ingest
-from .keys import LogKeys
+from .keys import LogKeys, open_subject_keys
 from .pages import Pages
 from .payloads import PayloadCodec
 from .sealer import Sealer
@@ -48,6 +48,10 @@ def build(settings: Settings) -> FastAPI:
     async def is_taking() -> bool:
         parts: Parts | None = getattr(app.state, "audit_service", None)
         return parts is not None and parts.ingest.is_alive and not parts.sealer.last_error
+
+    async def has_keys() -> bool:
+        parts: Parts | None = getattr(app.state, "audit_service", None)
+        return parts is not None and await asyncio.to_thread(parts.codec.is_ready)
 
     limits, security = settings.rate_limit, settings.security
     largest = min(settings.audit_service.max_event_bytes * MAX_BATCH, 32 * 1024 * 1024)
@@ -76,7 +80,7 @@ def build(settings: Settings) -> FastAPI:
         settings.model_copy(update=changed),
         routers=ROUTERS,
         lifespans=[telemetry.lifespan, audit_service_lifespan],
-        checks=[HealthCheck("trail", is_taking)],
+        checks=[HealthCheck("trail", is_taking), HealthCheck("subject_keys", has_keys)],
         telemetry=telemetry.config,
     )
     app.state.settings, app.state.telemetry = settings, telemetry
@@ -139,7 +143,7 @@ async def audit_service_lifespan(app: FastAPI) -> AsyncGenerator[None]:
     async with contextlib.AsyncExitStack() as stack:
         http = make_http(settings, app.state.telemetry)
         stack.push_async_callback(http.aclose)
-        subjects = SubjectKeys(settings.audit_service.path / KEYS, keys.master)
+        subjects = await asyncio.to_thread(open_subject_keys, settings.audit_service, keys.master)
         stack.callback(subjects.close)
         app.state.audit_service = parts = make_parts(app, http, subjects, keys)
         async with beside(parts.sealer.run(), *keeping(parts, app.state.audit)):

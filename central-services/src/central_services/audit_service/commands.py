@@ -29,10 +29,22 @@ def _fail(message: str) -> NoReturn:
     raise typer.Exit(1)
 
 
+def _ended(work: Callable[[], T]) -> T:
+    """Return what some work returns, or end with its error."""
+    from ..audit.errors import AuditKeyError  # noqa: PLC0415  # heavy
+    from ..core.errors import ServiceError  # noqa: PLC0415  # heavy
+
+    try:
+        return work()
+    except ServiceError as error:
+        _fail(error.detail or str(error))
+    except AuditKeyError as error:
+        _fail(str(error))
+
+
 def _run(work: Callable[[Console], Awaitable[T]]) -> T:
     """Return what some work returns, or end with its error."""
     # Heavy imports, which no other command needs.
-    from ..core.errors import ServiceError  # noqa: PLC0415  # see above
     from ..settings import Settings  # noqa: PLC0415  # see above
     from .console import open_console  # noqa: PLC0415  # see above
 
@@ -40,10 +52,7 @@ def _run(work: Callable[[Console], Awaitable[T]]) -> T:
         async with open_console(Settings()) as console:
             return await work(console)
 
-    try:
-        return asyncio.run(main())
-    except ServiceError as error:
-        _fail(error.detail or str(error))
+    return _ended(lambda: asyncio.run(main()))
 
 
 def _record(
@@ -69,6 +78,20 @@ def keygen() -> None:
     signing, master = new_keys(Settings().audit_service.origin)
     typer.echo(f"AUDIT_SERVICE__SIGNING_KEY={signing}")
     typer.echo(f"AUDIT_SERVICE__MASTER_KEY={master}")
+
+
+@audit_service_app.command()
+def move_keys() -> None:
+    """Copy the keys of people's data from the file in PATH into KEYS_URL; stop the service before.
+
+    Afterwards delete the file: it is a way back for who is shredded from then on.
+    """
+    from ..settings import Settings  # noqa: PLC0415  # heavy
+    from .keys import move_to_database  # noqa: PLC0415  # heavy
+
+    settings = Settings().audit_service
+    count, file = _ended(lambda: move_to_database(settings))
+    typer.echo(f"{count} keys are in the database. Delete {file} once you have seen that it works.")
 
 
 @audit_service_app.command()

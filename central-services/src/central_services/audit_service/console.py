@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ..audit.keys import SubjectKeys
-from ..audit.store import KEYS
 from ..core.database import Database
 from ..kit.cursors import Cursors
 from ..kit.tenancy import as_tenant
-from .keys import LogKeys
+from .keys import LogKeys, open_subject_keys
 from .payloads import PayloadCodec
 from .repository import EventRepository
 from .service import TrailService, drop_expired
@@ -94,7 +93,7 @@ async def open_console(settings: Settings) -> AsyncGenerator[Console]:
     """
     own = settings.audit_service
     keys = LogKeys.of(own)
-    subjects = SubjectKeys(own.path / KEYS, keys.master)
+    subjects = await asyncio.to_thread(open_subject_keys, own, keys.master)
     database = Database(settings.database)
     try:
         yield Console(database, keys, PayloadCodec(subjects, keys.master))

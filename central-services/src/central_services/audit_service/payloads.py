@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 
-from ..audit.keys import MasterKey, SubjectKeys
+from ..audit.keys import SHARED, MasterKey, SubjectKeys
 from .events import Event
 
 SALT_BYTES = 32
@@ -84,6 +84,14 @@ class PayloadCodec:
         """Make the keys that events of tenants need, all in one step; it waits for the disk."""
         names = [name for tenant, event in events for name in _subjects(tenant, event.people)]
         self.keys.ids(list(dict.fromkeys(names)))
+
+    def load(self, keys: Iterable[str]) -> None:
+        """Fetch the keys of boxes that `open` is going to be called with; it waits for their store."""
+        self.keys.load([key for box in keys for key in box.split()])
+
+    def is_ready(self) -> bool:
+        """Whether the store of keys answers; it waits for it."""
+        return self.keys.find(SHARED) is not None
 
     def seal(self, tenant: str, event: Event) -> Payload:
         """Return what is stored of an event."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -95,6 +96,7 @@ class TrailService:
         if len(rows) > limit:
             last = rows[limit - 1]
             more = self.cursors.write([last.time.isoformat(), last.n], of_list)
+        await self._load(rows)
         return [self.show(row) for row in rows[:limit]], more
 
     async def find(self, event_id: str, source: str = "") -> Shown:
@@ -108,7 +110,12 @@ class TrailService:
                 row = await EventRepository(session).by_id(event_id, source)
         if row is None:
             raise UnknownThingError("There is no such event.")
+        await self._load([row])
         return self.show(row)
+
+    async def _load(self, rows: Iterable[EventRow]) -> None:
+        """Fetch the keys of events, so that the loop does not wait for them when they are shown."""
+        await asyncio.to_thread(self.codec.load, [row.keys for row in rows if row.box is not None])
 
     def show(self, row: EventRow) -> Shown:
         """Return an event with what can be read of it."""
@@ -130,6 +137,7 @@ class TrailService:
                     rows = await EventRepository(session).sealed_after(
                         after, limit=STEP, since=since, until=until
                     )
+            await self._load(rows)
             for row in rows:
                 opened = self.show(row).opened
                 if opened is not None:
@@ -190,7 +198,7 @@ class TrailService:
             UnknownThingError: There is nothing about this person.
             HeldError: A legal hold protects it.
         """
-        key = self.codec.find_person(self.tenant, person)
+        key = await asyncio.to_thread(self.codec.find_person, self.tenant, person)
         if key is None:
             raise UnknownThingError("There is nothing about this person.")
         with as_tenant(self.tenant):
@@ -198,7 +206,7 @@ class TrailService:
             # overlooked for longer than this takes (PostgreSQL).
             async with self.database.transaction() as session:
                 await self._require_free(session, key)
-                self.codec.erase_person(self.tenant, person)
+                await asyncio.to_thread(self.codec.erase_person, self.tenant, person)
         return key, await self._drop_with(key)
 
     async def _require_free(self, session: AsyncSession, key: str) -> None:
@@ -240,7 +248,7 @@ class TrailService:
         """
         key = ""
         if person is not None:
-            found = self.codec.find_person(self.tenant, person)
+            found = await asyncio.to_thread(self.codec.find_person, self.tenant, person)
             if found is None:
                 raise UnknownThingError("There is nothing about this person.")
             key = found

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr, field_validator
 
 from ..core.audit_settings import RETENTION_DAYS, AuditSettings, RetentionClass
 from ..core.sections import BaseUrl, CommaList, Section
@@ -37,8 +38,13 @@ class AuditServiceSettings(Section):
     )
     path: Path = Field(
         default=Path("data/audit-service"),
-        description="Folder of the keys of people's data; absolute in production, not in the"
+        description="Folder of the keys of people's data, for one host; absolute in production, not in the"
         " backups of the database.",
+    )
+    keys_url: SecretStr | None = Field(
+        default=None,
+        description="PostgreSQL of the keys of people's data, which all replicas share:"
+        " postgresql://user:password@host:5432/name, not in the backups of the other one.",
     )
     origin: str = Field(
         default="central-services/events",
@@ -85,6 +91,14 @@ class AuditServiceSettings(Section):
         description="Days that the events of each retention class are kept, as JSON.",
     )
 
+    @field_validator("keys_url")
+    @classmethod
+    def _is_postgresql(cls, url: SecretStr | None) -> SecretStr | None:
+        """Refuse what is no address of PostgreSQL."""
+        if url is not None and urlsplit(url.get_secret_value()).scheme != "postgresql":
+            raise ValueError("write postgresql://user:password@host:5432/name")
+        return url
+
     @property
     def wanted_audience(self) -> str:
         """The audience of a token that is meant for this service."""
@@ -116,9 +130,9 @@ class AuditServiceSettings(Section):
         )
         yield (
             "AUDIT_SERVICE__PATH",
-            not self.path.is_absolute(),
+            self.keys_url is None and not self.path.is_absolute(),
             "the keys of people's data would be lost with the container's folder",
-            "Set an absolute path on a disk that is kept.",
+            "Set an absolute path on a disk that is kept, or AUDIT_SERVICE__KEYS_URL.",
         )
         yield (
             "AUDIT_SERVICE__WITNESS_KEYS",

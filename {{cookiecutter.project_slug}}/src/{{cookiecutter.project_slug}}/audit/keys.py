@@ -1,11 +1,11 @@
 # Managed by Slipway: updates overwrite this file. To extend the service see AGENTS.md.
-"""The keys of the trail: two secrets from the settings, and one key per person in a file of its own.
+"""The keys of the trail: two secrets from the settings, and one key per person in a store of its own.
 
 - The signing key vouches for checkpoints.
 - The master key wraps the keys of subjects (people), authenticates events that are not yet sealed,
   and turns a person's id into the name their key is found by.
 - A subject's key encrypts what the trail holds about them. Erasing it makes that unreadable
-  everywhere, in backups of the trail too, while every hash and proof stays as it was. The file of
+  everywhere, in backups of the trail too, while every hash and proof stays as it was. The store of
   these keys therefore must not be in the backups of the trail: back it up apart, and briefly.
 """
 
@@ -15,7 +15,6 @@ import hmac
 import json
 import os
 import secrets
-import sqlite3
 import threading
 import time
 from base64 import b64decode, b64encode
@@ -24,7 +23,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b, sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from .errors import AuditKeyError
 
@@ -110,44 +109,77 @@ def development_secrets(folder: Path, origin: str) -> tuple[str, str]:
     return signing, master
 
 
-class SubjectKeys:
-    """One AES-256 key per subject, wrapped by the master key, in an SQLite file of its own.
+@dataclass(frozen=True, slots=True)
+class WrappedKey:
+    """A subject's key, as it is kept.
 
-    The key's id, which events carry, is random: nothing leads from it to the subject once the key
-    is erased. Safe to use from several threads.
+    Attributes:
+        name: What it is found by: nothing leads from it to the subject without the master key.
+        id: What events carry; it is random, and nothing leads from it to the subject either.
+        wrapped: The key, encrypted with the master key.
     """
 
-    def __init__(self, path: Path, master: MasterKey) -> None:
-        """Open the file, or make it.
+    name: bytes
+    id: str
+    wrapped: bytes
+
+
+class KeyStore(Protocol):
+    """Where the keys of subjects are kept; `KeyFile` is one. Called by one thread at a time."""
+
+    def named(self, names: Sequence[bytes]) -> Iterable[WrappedKey]:
+        """Return the keys of these names, as far as there are any."""
+
+    def wrapped(self, ids: Sequence[str]) -> Iterable[WrappedKey]:
+        """Return the keys of these ids, as far as there are any."""
+
+    def add(self, keys: Sequence[WrappedKey]) -> None:
+        """Store keys, on the disk when it returns; of a name that has one the old one stays."""
+
+    def erase(self, name: bytes) -> str | None:
+        """Destroy a key and return the id it had, or None when there was none."""
+
+    def version(self) -> int:
+        """Return a number that changes when another process has erased a key."""
+
+    def close(self) -> None:
+        """Close the store."""
+
+
+class SubjectKeys:
+    """One AES-256 key per subject, wrapped by the master key. Safe to use from several threads.
+
+    Args:
+        store: Where they are kept.
+        master: Wraps them.
+    """
+
+    def __init__(self, store: KeyStore, master: MasterKey) -> None:
+        """Make the shared key unless it is there.
 
         Raises:
-            AuditKeyError: When another master key wrapped what is in it.
+            AuditKeyError: When another master key wrapped what is in the store.
         """
+        self._store = store
         self._master = master
         self._lock = threading.RLock()
         self._ciphers: OrderedDict[str, AESGCM] = OrderedDict()
         self._raw: OrderedDict[str, bytes] = OrderedDict()
         self._ids: dict[str, str] = {}
         self._look_at = 0.0
-        _make_private(path)
-        self._file = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-        # No write-ahead log, which would keep an erased key until its next checkpoint; deleted
-        # rows are overwritten with zeros.
-        for pragma in ("journal_mode = DELETE", "synchronous = EXTRA", "secure_delete = ON"):
-            self._file.execute(f"PRAGMA {pragma}")
-        self._file.execute("PRAGMA busy_timeout = 10000")
-        self._file.execute(
-            "CREATE TABLE IF NOT EXISTS subjects"
-            " (name BLOB PRIMARY KEY, id TEXT NOT NULL UNIQUE, wrapped BLOB NOT NULL) WITHOUT ROWID"
-        )
-        self._version = self._data_version()
-        self._check_master()
-        self.ids([SHARED])
+        try:
+            self._version = store.version()
+            # A master key that can't open what is there is refused before it is used to write.
+            self._fetch([SHARED_ID])
+            self.ids([SHARED])
+        except BaseException:
+            store.close()
+            raise
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the store."""
         with self._lock:
-            self._file.close()
+            self._store.close()
 
     def ids(self, subjects: Sequence[str]) -> list[str]:
         """Return the ids of the subjects' keys, making and storing what is missing.
@@ -184,11 +216,15 @@ class SubjectKeys:
         if subject == SHARED:
             raise AuditKeyError("name a subject: the shared key can't be erased")
         with self._lock:
-            name = self._name(subject)
-            row = self._file.execute("SELECT id FROM subjects WHERE name = ?", (name,)).fetchone()
-            self._file.execute("DELETE FROM subjects WHERE name = ?", (name,))
+            key_id = self._store.erase(self._name(subject))
             self._forget()
-        return str(row[0]) if row else None
+        return key_id
+
+    def load(self, ids: Iterable[str]) -> None:
+        """Fetch keys that `decrypt` is going to need, all in one step; it waits for the store."""
+        with self._lock:
+            self._forget_if_changed()
+            self._fetch(ids)
 
     def encrypt(
         self, subjects: Sequence[str], plain: bytes, context: bytes
@@ -240,33 +276,34 @@ class SubjectKeys:
 
     def _unwrapped(self, key_id: str) -> bytes:
         if key_id not in self._raw:
-            query = "SELECT wrapped FROM subjects WHERE id = ?"
-            row = self._file.execute(query, (key_id,)).fetchone()
-            if row is None:
-                raise KeyError(key_id)
-            self._raw[key_id] = self._unwrap(row[0], key_id)
-            if len(self._raw) > _CACHED:
-                self._raw.popitem(last=False)
+            self._fetch([key_id])
         return self._raw[key_id]
 
+    def _fetch(self, ids: Iterable[str]) -> None:
+        missing = [key_id for key_id in dict.fromkeys(ids) if key_id not in self._raw]
+        self._keep(self._store.wrapped(missing) if missing else ())
+
+    def _keep(self, keys: Iterable[WrappedKey]) -> None:
+        for key in keys:
+            self._raw[key.id] = self._unwrap(key)  # a wrong master key shows here, not years later
+        while len(self._raw) > _CACHED:
+            self._raw.popitem(last=False)
+
     def _load(self, subjects: Iterable[str]) -> None:
-        for subject in subjects:
-            query = "SELECT id, wrapped FROM subjects WHERE name = ?"
-            row = self._file.execute(query, (self._name(subject),)).fetchone()
-            if row is not None:
-                self._unwrap(row[1], row[0])  # a wrong master key shows here, not years later
-                self._remember(subject, row[0])
+        named = {self._name(subject): subject for subject in subjects}
+        found = [*self._store.named([*named])]
+        self._keep(found)
+        for key in found:
+            self._remember(named[key.name], key.id)
 
     def _make(self, subjects: Iterable[str]) -> None:
         made = []
         for subject in subjects:
             key_id = SHARED_ID if subject == SHARED else secrets.token_hex(8)
-            key = secrets.token_bytes(32)
-            made.append((self._name(subject), key_id, self._wrap(key, key_id)))
-        self._file.execute("BEGIN IMMEDIATE")
+            wrapped = self._wrap(secrets.token_bytes(32), key_id)
+            made.append(WrappedKey(self._name(subject), key_id, wrapped))
         # Another process may have made one meanwhile; its key is used then.
-        self._file.executemany("INSERT OR IGNORE INTO subjects VALUES (?, ?, ?)", made)
-        self._file.execute("COMMIT")
+        self._store.add(made)
         self._load(subjects)
 
     def _remember(self, subject: str, key_id: str) -> None:
@@ -283,32 +320,22 @@ class SubjectKeys:
         nonce = os.urandom(_NONCE)
         return nonce + AESGCM(self._master.wrapping).encrypt(nonce, key, key_id.encode())
 
-    def _unwrap(self, wrapped: bytes, key_id: str) -> bytes:
+    def _unwrap(self, key: WrappedKey) -> bytes:
         from cryptography.exceptions import InvalidTag  # noqa: PLC0415  # 30 ms
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415  # 30 ms
 
         try:
             cipher = AESGCM(self._master.wrapping)
-            return cipher.decrypt(wrapped[:_NONCE], wrapped[_NONCE:], key_id.encode())
+            return cipher.decrypt(key.wrapped[:_NONCE], key.wrapped[_NONCE:], key.id.encode())
         except InvalidTag:
             raise AuditKeyError(
                 "the master key is not the one that this trail's subject keys were wrapped with"
             ) from None
 
-    def _check_master(self) -> None:
-        """Refuse a master key that can't open what is there, before anything is written with it."""
-        query = "SELECT id, wrapped FROM subjects WHERE id = ?"
-        row = self._file.execute(query, (SHARED_ID,)).fetchone()
-        if row is not None:
-            self._unwrap(row[1], row[0])
-
-    def _data_version(self) -> int:
-        return int(self._file.execute("PRAGMA data_version").fetchone()[0])
-
     def _forget_if_changed(self) -> None:
-        """Drop what is remembered when another process changed the file: it may have erased."""
+        """Drop what is remembered when another process changed the store: it may have erased."""
         self._look_at = time.monotonic() + _LOOK_EVERY_S
-        version = self._data_version()
+        version = self._store.version()
         if version != self._version:
             self._version = version
             self._forget()
@@ -317,9 +344,3 @@ class SubjectKeys:
         self._ids.clear()
         self._raw.clear()
         self._ciphers.clear()
-
-
-def _make_private(path: Path) -> None:
-    """Create a file, and its folder, that only this user may read."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path.touch(mode=0o600)

@@ -30,6 +30,7 @@ from .events import (
     new_event_id,
     utc_now,
 )
+from .key_file import KeyFile
 from .keys import MasterKey, SubjectKeys, development_secrets
 from .records import RecordCodec, Stored
 from .sealer import Sealer
@@ -166,7 +167,7 @@ class AuditLog:
         self._actions = actions
         self._clock = clock
         self.secrets = AuditSecrets.of(settings)
-        self.keys = SubjectKeys(settings.path / KEYS, self.secrets.master)
+        self.keys = SubjectKeys(KeyFile(settings.path / KEYS), self.secrets.master)
         days = {Retention(name): count for name, count in settings.retention_days.items()}
         self.codec = RecordCodec(actions, self.keys, self.secrets.master, days)
         self.outbox: TransactionalStore | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -37,6 +38,7 @@ async def read_proposal(
     row = await EventRepository(session).by_id(event_id("proposal", proposal_id), SOURCE)
     if row is None or row.box is None:
         return None
+    await asyncio.to_thread(codec.load, [row.keys])
     opened = codec.open(row.tenant_id, row.source, row.event_id, row.keys, row.box)
     if opened is None:
         return None

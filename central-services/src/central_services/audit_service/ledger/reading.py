@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -129,13 +130,13 @@ class LedgerReader:
         pending = await LedgerRepository(session).pending(ids)
         names = [event_id("transfer", id_) for id_ in ids]
         rows = {row.event_id: row for row in await EventRepository(session).find(SOURCE, names)}
+        codec = self.ledger.codec
+        await asyncio.to_thread(codec.load, [row.keys for row in rows.values() if row.box])
         found = []
         for (n, transfer), name in zip(transfers, names, strict=True):
             state, row, opened = pending.get(transfer.id), rows.get(name), None
             if row is not None and row.box is not None:
-                opened = self.ledger.codec.open(
-                    row.tenant_id, row.source, row.event_id, row.keys, row.box
-                )
+                opened = codec.open(row.tenant_id, row.source, row.event_id, row.keys, row.box)
             status = state.status if state else None
             seq, event = row.seq if row else None, opened.event if opened else None
             found.append(Made(n, transfer, status, seq, event))
