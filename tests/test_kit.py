@@ -1,4 +1,4 @@
-"""The kit of `central-services/` on a real PostgreSQL; all of its tests run on SQLite."""
+"""The kit of `central-services/` on a real PostgreSQL and Valkey; its own tests need neither."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ import pytest
 from combinations import ROOT
 from processes import RunIn
 from servers import PostgreSQL
+from valkey_server import Valkey
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("postgresql")]
 
@@ -22,3 +23,17 @@ def test_idempotency_keys_inbox_and_outbox_hold_on_postgresql_and_outlive_kills(
     done = run_in(PROJECT, *command, TEST_DATABASE_URL=url, timeout=300)
     assert "passed" in done.stdout
     assert "skipped" not in done.stdout
+
+
+def test_replicas_count_attempts_together_on_a_valkey(run_in: RunIn, valkey: Valkey) -> None:
+    command = (
+        "python",
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "tests/kit/test_attempts.py",
+    )
+    done = run_in(PROJECT, *command, TEST_VALKEY_URL=valkey.url)
+    assert "3 passed" in done.stdout

@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from ..api.health import HealthCheck
 from ..core.app import build_app
 from ..core.database import DatabaseUnavailableError
+from ..kit.attempts import Attempts
 from ..kit.repeating import beside
 from ..kit.telemetry.recording import Telemetry
 from ..mail.composition import open_mail
@@ -81,6 +82,8 @@ def make_parts(app: FastAPI, notifier: Notifier) -> Parts:
     sealer = Sealer.of(settings)
     ring = KeyRing(database, sealer, settings, utc_now, app.state.audit)
     passwords, audit = Passwords(settings), app.state.audit
+    server = app.state.settings.rate_limit.url
+    attempts = Attempts("logins", settings.attempts_per_minute, server)
     return Parts(
         settings=settings,
         database=database,
@@ -88,7 +91,7 @@ def make_parts(app: FastAPI, notifier: Notifier) -> Parts:
         ring=ring,
         mint=TokenMint(settings, ring, utc_now),
         passwords=passwords,
-        logins=Logins(database, settings, passwords, utc_now),
+        logins=Logins(database, settings, passwords, attempts, utc_now),
         pages=Pages(settings, sealer),
         account_mail=AccountMail(database, settings, passwords, audit, notifier, sealer, utc_now),
         addresses=ClientAddresses(app.state.settings.security.trusted_proxies),
@@ -120,3 +123,4 @@ async def auth_lifespan(app: FastAPI) -> AsyncGenerator[None]:
                 yield
             finally:
                 await parts.account_mail.end()
+                await parts.logins.attempts.aclose()

@@ -6,16 +6,14 @@ locked account get the same answer after the same work.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from ..audit import Actor, RequestAudit
 from ..core.database import Database
-from ..middleware.rate_limit.memory import TokenBucket
-from ..middleware.rate_limit.quota import Quota
+from ..kit.attempts import Attempts
 from .actions import LOGGED_IN, LOGGED_OUT, LOGIN_REFUSED, SESSION_REVOKED
 from .errors import CredentialsError, TooManyAttemptsError, UnknownError
 from .models import SessionRow, UserRow
@@ -25,7 +23,6 @@ from .sealing import digest, new_secret
 from .settings import AuthSettings
 
 _SEEN_EVERY = timedelta(seconds=60)
-_MAX_ADDRESSES = 100_000
 NO = "The address or the password is wrong, or there were too many attempts. Try again in a while."
 
 
@@ -75,20 +72,15 @@ class Logins:
         database: Where they are kept.
         settings: How long they live.
         passwords: Checks passwords.
+        attempts: Counts the attempts of each address.
         clock: Returns the time.
     """
 
     database: Database
     settings: AuthSettings
     passwords: Passwords
+    attempts: Attempts
     clock: Callable[[], datetime]
-    _attempts: TokenBucket = field(init=False, repr=False)
-    _quota: Quota = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        """Make room for the attempts of each address."""
-        self._attempts = TokenBucket(_MAX_ADDRESSES)
-        self._quota = Quota("logins", self.settings.attempts_per_minute)
 
     async def log_in(
         self, email: str, password: str, *, address: str, agent: str, audit: RequestAudit
@@ -109,7 +101,7 @@ class Logins:
             CredentialsError: For whatever reason it is refused.
             TooManyAttemptsError: When the address tried too often.
         """
-        self.count_attempt(address)
+        await self.count_attempt(address)
         email = normal_email(email)
         async with self.database.read() as session:
             user = await IdentityRepository(session).user_by_email(email)
@@ -203,15 +195,15 @@ class Logins:
         async with self.database.read() as session:
             return list(await IdentityRepository(session).logins(login.user_id, self.clock()))
 
-    def count_attempt(self, address: str) -> None:
+    async def count_attempt(self, address: str) -> None:
         """Count an attempt of an address.
 
         Raises:
             TooManyAttemptsError: When there were too many in a minute.
         """
-        wait = self._attempts.hit(address, self._quota, time.monotonic())
-        if wait < 0:
-            headers = {"Retry-After": str(int(-wait) + 1)}
+        wait_s = await self.attempts.count(address)
+        if wait_s > 0:
+            headers = {"Retry-After": str(int(wait_s) + 1)}
             raise TooManyAttemptsError("Too many logins from your address.", headers=headers)
 
     def _judge(self, user: UserRow | None, kept: str | None, *, is_right: bool) -> str:

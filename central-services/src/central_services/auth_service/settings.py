@@ -118,7 +118,10 @@ class AuthSettings(Section):
     )
     lockout_max_s: float = Field(default=3_600.0, gt=0, description="Longest wait in seconds.")
     attempts_per_minute: int = Field(
-        default=20, ge=1, description="Logins per minute from one address, over all accounts."
+        default=20,
+        ge=1,
+        description="Logins per minute from one address, over all accounts; of all replicas together"
+        " where RATE_LIMIT__URL names a server.",
     )
 
     registration_organisation: str | None = Field(

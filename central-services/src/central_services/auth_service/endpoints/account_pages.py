@@ -38,7 +38,7 @@ def _ask_page(request: Request, parts: Parts, purpose: Purpose, path: str) -> Re
 async def _ask(request: Request, parts: Parts, purpose: Purpose, form: dict[str, str]) -> Response:
     """Take an address; the answer is the same whoever it belongs to."""
     _require_mail(parts)
-    parts.logins.count_attempt(parts.limit_key(request))
+    await parts.logins.count_attempt(parts.limit_key(request))
     await parts.account_mail.ask(Asked(purpose, form.get("email", "")[:254]))
     return message(request, parts, "Look into your mail", _ASKED)
 

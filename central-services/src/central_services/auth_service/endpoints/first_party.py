@@ -113,7 +113,7 @@ async def register(
     can_mail = parts.account_mail.notifier.is_configured
     if parts.settings.registration_organisation is None or not can_mail:
         raise UnknownError("Nobody can register here.")
-    parts.logins.count_attempt(parts.limit_key(request))
+    await parts.logins.count_attempt(parts.limit_key(request))
     await parts.account_mail.ask(Asked("reset", body.email, body.name))
     return schemas.Registered(detail="A message with a link is on its way to the address.")
 
