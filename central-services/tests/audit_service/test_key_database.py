@@ -75,6 +75,9 @@ async def test_replicas_that_meet_people_at_once_agree_on_their_keys(start: Star
             items = (await replica.get("/v1/events", limit=40))["items"]
             assert len(items) == 40
             assert not any(item["erased"] for item in items)
+    verified = await asyncio.to_thread(CliRunner().invoke, audit_service_app, ["verify", "acme"])
+    assert verified.exit_code == 0, verified.output
+    assert "acme: 40 events sealed" in verified.output
 
 
 async def test_lost_connection_is_made_anew_and_a_database_that_is_away_is_503(
