@@ -22,12 +22,22 @@ def test_ingest_log_and_administration_hold_on_postgresql(
     run_in: RunIn, postgresql: PostgreSQL, tmp_path: Path
 ) -> None:
     url = postgresql.create(tmp_path.name)
-    chosen = "senders_at_once or same_event or pages_follow or shredded_person or hold_on_a or tiles_make or schema_never or key_database"
+    chosen = "senders_at_once or same_event or pages_follow or shredded_person or hold_on_a or tiles_make or schema_never"
     options = ("-q", "-p", "no:cacheprovider", "-k", chosen)
     command = ("python", "-m", "pytest", *options, "tests/audit_service")
     done = run_in(PROJECT, *command, TEST_DATABASE_URL=url, timeout=300)
     assert "passed" in done.stdout
     assert postgresql.sql("SELECT count(*) > 0 FROM trail_logs", "audit_running") == "t"
+
+
+def test_replicas_share_the_keys_of_people(
+    run_in: RunIn, postgresql: PostgreSQL, tmp_path: Path
+) -> None:
+    url = postgresql.create(tmp_path.name)
+    command = ("python", "-m", "pytest", "-q", "-p", "no:cacheprovider")
+    test = "tests/audit_service/test_key_database.py"
+    done = run_in(PROJECT, *command, test, TEST_DATABASE_URL=url)
+    assert "6 passed" in done.stdout
 
 
 def test_the_ledger_holds_on_postgresql_with_eight_callers(

@@ -14,7 +14,7 @@ from edits import KINDS, Hand, bend_managed_at_the_end, cut_managed, delete_mana
 from in_process import clone_each_release_once, scripts_update
 from lives import FreshRenders, Life, random_life
 from processes import RunIn
-from rendering import ENGINES, Renderer, commit_all, copy_project, snapshot
+from rendering import ENGINES, Renderer, commit_all, copy_project, slug_of, snapshot
 from updating.ownership import load
 
 pytestmark = pytest.mark.slow
@@ -122,6 +122,8 @@ def test_life_in_the_real_template_ends_with_a_suite_that_passes(
     random_life(life, list(synthetic.TAGS), gentle)
     if f'_commit: "{synthetic.TAGS[-1]}"' not in (project / ".copier-answers.yml").read_text():
         life.update(to=synthetic.TAGS[-1])
+    # What the suite says to do when somebody has edited or deleted .env.example.
+    run_in(project, "python", "-m", slug_of(project), "config", "env-example", "--write")
     run_in(project, "ruff", "check", "src", "scripts", "tests")
     done = run_in(project, "python", "-m", "pytest", "-q", "-x", timeout=300)
     assert " passed" in done.stdout

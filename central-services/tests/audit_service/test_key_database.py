@@ -18,10 +18,7 @@ from central_services.kit.tenancy import as_tenant
 
 from .conftest import SERVER, Harness, Start, make_event, new_database
 
-pytestmark = [
-    pytest.mark.anyio,
-    pytest.mark.skipif(not SERVER, reason="TEST_DATABASE_URL names no PostgreSQL"),
-]
+pytestmark = [pytest.mark.anyio, pytest.mark.server("TEST_DATABASE_URL")]
 
 KEYS_URL = "CENTRAL_SERVICES_AUDIT_SERVICE__KEYS_URL"
 

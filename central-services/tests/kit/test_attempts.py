@@ -32,7 +32,7 @@ async def test_without_the_server_a_process_counts_for_itself() -> None:
     await attempts.aclose()
 
 
-@pytest.mark.skipif(not SERVER, reason="TEST_VALKEY_URL names no Valkey")
+@pytest.mark.server("TEST_VALKEY_URL")
 async def test_replicas_count_together() -> None:
     one, other = (Attempts("logins", 4, SecretStr(SERVER)) for _ in range(2))
     for replica in (one, other, one, other):
